@@ -1,0 +1,129 @@
+"""`GradientRun`: one execution. Of its spec only `cancel` changes; the status holds every job."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from gradient_operator.api.base import (
+    MAX_JOBS,
+    MAX_NAME,
+    MAX_SLOTS,
+    Conditions,
+    Digest,
+    Model,
+    Name,
+    ObjectName,
+    ShortText,
+    Text,
+    Timestamp,
+)
+from gradient_operator.api.workflow import GradientFile, Policy, Reference
+
+JobPhaseName = Literal[
+    "Pending", "Starting", "Running", "Uploading", "Succeeded", "Failed", "Omitted", "Cancelled"
+]
+RunPhaseName = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
+
+
+class RunTrigger(Model):
+    """What started the run: a changed spec, or a person."""
+
+    kind: Literal["Spec", "Manual"] = "Manual"
+    spec_hash: ShortText | None = None
+
+
+class RunInput(Model):
+    """A value given for a workflow-level input, in the shape of its `with`."""
+
+    ref: Reference | None = None
+    id: Reference | None = None
+    value: Text | None = None
+
+
+class RunSpec(Model):
+    """An immutable copy of the definition, the values of its inputs, and what started it.
+
+    `definition` may be left out when `workflow` names a `GradientWorkflow`: the operator refuses
+    that form for now, `gradient run` fills it in.
+    """
+
+    workflow: Annotated[str, StringConstraints(max_length=MAX_NAME)] = ""
+    trigger: RunTrigger = RunTrigger()
+    definition: GradientFile
+    policy: Policy | None = None
+    inputs: Annotated[dict[Name, RunInput], Field(max_length=MAX_SLOTS)] | None = None
+    cancel: bool = False
+
+
+class OutputStatus(Model):
+    """What a job handed on: a dataset version, the copy of a volume, or a string.
+
+    A string of more than 256 bytes stands in object storage only, at `ref`.
+    """
+
+    version: ShortText | None = None
+    digest: Digest | None = None
+    bytes: int | None = Field(default=None, ge=0)
+    files: int | None = Field(default=None, ge=0)
+    value: Annotated[str, StringConstraints(max_length=1_024)] | None = None
+    ref: ShortText | None = None
+
+
+class JobStatus(Model):
+    """One job: at most a few hundred bytes, so that a thousand of them fit into one object."""
+
+    phase: JobPhaseName = "Pending"
+    attempt: int = Field(default=0, ge=0)
+    user_failures: int = Field(default=0, ge=0)
+    infra_failures: int = Field(default=0, ge=0)
+    pod: ShortText | None = None
+    pod_uid: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, alias="podUID"
+    )
+    node: ShortText | None = None
+    ready_at: Timestamp | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    retry_at: Timestamp | None = None
+    reason: Annotated[str, StringConstraints(max_length=128)] | None = None
+    message: Annotated[str, StringConstraints(max_length=1_024)] | None = None
+    exit_code: int | None = None
+    outputs: Annotated[dict[Name, OutputStatus], Field(max_length=MAX_SLOTS)] | None = None
+
+
+class PinnedVersion(Model):
+    """The dataset version that an input was pinned to when the run started."""
+
+    dataset: ObjectName
+    namespace: ObjectName
+    version: ShortText
+    digest: Digest
+    bytes: int = Field(default=0, ge=0)
+
+
+class VolumeStatus(Model):
+    """How a volume of the run is kept, and why so."""
+
+    mode: Literal["ReadWriteMany", "ReadWriteOnce", "Copy"]
+    reason: ShortText
+    claim: ObjectName | None = None
+
+
+class RunStatus(Model):
+    """The whole truth about a run, together with its Pods."""
+
+    observed_generation: int = Field(default=0, ge=0)
+    phase: RunPhaseName = "Pending"
+    progress: ShortText = ""
+    message: Annotated[str, StringConstraints(max_length=1_024)] = ""
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    conditions: Conditions = []
+    jobs: Annotated[
+        dict[
+            Name, Annotated[JobStatus, Field(json_schema_extra={"x-kubernetes-map-type": "atomic"})]
+        ],
+        Field(max_length=MAX_JOBS),
+    ] = {}
+    inputs: Annotated[dict[ShortText, PinnedVersion], Field(max_length=4_096)] = {}
+    volumes: Annotated[dict[ShortText, VolumeStatus], Field(max_length=4_096)] = {}

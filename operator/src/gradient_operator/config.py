@@ -1,0 +1,77 @@
+"""The operator's configuration: one YAML file, checked at start, as a ConfigMap holds it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError
+
+from gradient_operator.api.base import Model, ObjectName, ShortText
+
+DEFAULT_PATH = Path("/etc/gradient/config.yaml")
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; the message says which field and why."""
+
+
+class DefaultStorage(Model):
+    """The provider of runs that name none; its keys lie in `credentialsDirectory`.
+
+    The directory holds the files `accessKeyId` and `secretAccessKey`, as a mounted Secret does.
+    """
+
+    endpoint: Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://.+")]
+    region: ShortText = "us-east-1"
+    bucket: ShortText
+    prefix: ShortText = ""
+    path_style: bool = True
+    credentials_directory: Path = Path("/etc/gradient/storage")
+
+
+class VolumeDefaults(Model):
+    """Classes known to serve ReadWriteMany; `Auto` takes the first for shared volumes."""
+
+    read_write_many_class: ObjectName | None = None
+
+
+class LeaseSettings(Model):
+    """The Lease that elects the one active operator (times in seconds, as client-go has them)."""
+
+    name: ObjectName = "gradient-operator"
+    duration: float = Field(default=15, gt=1)
+    renew_deadline: float = Field(default=10, gt=0.5)
+    retry_period: float = Field(default=2, gt=0.05)
+
+
+class OperatorConfig(Model):
+    """Everything that an installation decides.
+
+    `watchNamespace` restricts the operator to one namespace; `podFinalizer` off saves a request
+    per job at the price that a Pod deleted by hand loses its result.
+    """
+
+    helper_image: ShortText = "localhost/gradient/operator:dev"
+    storage: DefaultStorage | None = None
+    volumes: VolumeDefaults = VolumeDefaults()
+    storage_claim: ObjectName | None = None
+    """The claim that is mounted at `/storage` in namespaces that have it."""
+    pod_finalizer: bool = True
+    watch_namespace: ObjectName | None = None
+    workers: int = Field(default=16, ge=1, le=256)
+    lease: LeaseSettings = LeaseSettings()
+    listen_port: int = Field(default=8080, ge=0, le=65_535)
+
+
+def load_config(path: Path) -> OperatorConfig:
+    """Read and check the file; an absent default file means the defaults.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a field is wrong.
+    """
+    if not path.exists() and path == DEFAULT_PATH:
+        return OperatorConfig()
+    try:
+        return OperatorConfig.model_validate(yaml.safe_load(path.read_text()) or {})
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
