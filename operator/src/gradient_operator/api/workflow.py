@@ -4,9 +4,10 @@ Every key of the hosted format keeps its name and meaning (kebab-case where it w
 a field means at run time stands in `docs/format.md`; here are shapes and bounds.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from gradient_operator.api.base import (
     MAX_ENV,
@@ -24,7 +25,7 @@ from gradient_operator.api.base import (
     Timestamp,
 )
 
-OPEN = {"x-kubernetes-preserve-unknown-fields": True}
+OPEN: Final[JsonDict] = {"x-kubernetes-preserve-unknown-fields": True}
 """Unknown keys reach the operator, which refuses them by name; the API server would prune them."""
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
