@@ -1,0 +1,160 @@
+"""Compiles a Gradient file: every reference resolved, every rule between fields checked.
+
+The same function serves the command line, the condition `Accepted` and the start of a run, so that
+one place decides what a valid file is. Pure; the values of a run's inputs come in as arguments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gradient_operator.api.run import RunInput
+from gradient_operator.api.workflow import GradientFile, Job
+from gradient_operator.workflow import actions, graph, slots
+from gradient_operator.workflow.model import (
+    CompiledJob,
+    CompiledWorkflow,
+    EnvVar,
+    OutputInput,
+    Problem,
+    Refused,
+)
+from gradient_operator.workflow.nearest import nearest
+from gradient_operator.workflow.state import Compilation, Event, env_var, event_of
+
+MAX_EDGES = 20_000
+"""Needs in all jobs together; bounds the work of a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A valid workflow, and what its author should look at."""
+
+    workflow: CompiledWorkflow
+    warnings: tuple[Problem, ...]
+
+
+def compile_file(
+    file: GradientFile,
+    *,
+    given: Mapping[str, RunInput] | None = None,
+    event: Event | None = None,
+) -> Compiled:
+    """Compile a file.
+
+    `given` holds the values of the workflow's inputs; without it (None) the file is only checked,
+    and inputs without a default are left open.
+
+    Raises:
+        Refused: the file is not valid, or a value is missing; with every reason.
+    """
+    state = Compilation(file=file, given=given, event=event or event_of(file))
+    _check_given(state)
+    if not file.jobs:
+        state.error(("jobs",), "has no job: a workflow needs at least one", "no-jobs")
+    needs = {name: _needs(state, name, job) for name, job in file.jobs.items()}
+    jobs = {name: _job(state, name, needs[name]) for name in file.jobs}
+    # A source that is not among the needs becomes one: the job cannot start without it.
+    jobs = {name: _with_implicit_needs(state, job, needs) for name, job in jobs.items()}
+    all_needs = {name: job.needs for name, job in jobs.items()}
+    cycle = graph.find_cycle(all_needs)
+    if cycle:
+        circle = " needs ".join([*cycle, cycle[0]])
+        state.error(("jobs", cycle[0], "needs"), f"makes a circle: {circle}", "cycle")
+    errors = [problem for problem in state.problems if problem.severity == "error"]
+    warnings = tuple(problem for problem in state.problems if problem.severity == "warning")
+    if errors:
+        raise Refused((*errors, *warnings))
+    ordered = {name: jobs[name] for name in graph.order(all_needs)}
+    return Compiled(CompiledWorkflow(jobs=ordered, dependents=_dependents(ordered)), warnings)
+
+
+def _check_given(state: Compilation) -> None:
+    known = list(state.file.inputs or {})
+    for name in state.given or {}:
+        if name not in known:
+            hint = nearest(name, known, "the workflow has no inputs")
+            state.error(("inputs", name), f"is not an input of the workflow; {hint}", "input")
+
+
+def _needs(state: Compilation, name: str, job: Job) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for index, need in enumerate(job.needs or ()):
+        path = ("jobs", name, "needs", index)
+        if need == name:
+            state.error(path, "is the job itself", "self-need")
+        elif need not in state.file.jobs:
+            hint = nearest(need, state.file.jobs, "there is no other job")
+            state.error(path, f"{need!r} is not a job; {hint}", "unknown-need")
+        else:
+            found[need] = None
+    return tuple(found)
+
+
+def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
+    job = state.file.jobs[name]
+    if name == "workflow":
+        state.error(("jobs", name), "is a reserved name: choose another", "reserved-name")
+    base = CompiledJob(
+        name=name,
+        action=actions.infer(state, name, job),
+        needs=needs,
+        instance_type=_instance_type(state, name, job),
+        registries=_registries(state.file, job),
+        env=_env(state.file, job),
+        inputs=slots.inputs(state, name, job),
+        outputs=slots.outputs(state, name, job),
+    )
+    return actions.complete(state, base, job)
+
+
+def _instance_type(state: Compilation, name: str, job: Job) -> str:
+    defaults = state.file.defaults.resources if state.file.defaults else None
+    for resources in (job.resources, defaults):
+        if resources is not None and resources.instance_type:
+            return resources.instance_type
+    if job.uses != "create-model@v1":
+        state.error(
+            ("jobs", name),
+            "names no machine: add resources.instance-type, here or under defaults",
+            "no-instance-type",
+        )
+    return ""
+
+
+def _registries(file: GradientFile, job: Job) -> tuple[str, ...]:
+    defaults = file.defaults.resources if file.defaults else None
+    for resources in (job.resources, defaults):
+        if resources is not None and resources.container_registries is not None:
+            return tuple(resources.container_registries)
+    return ()
+
+
+def _env(file: GradientFile, job: Job) -> tuple[EnvVar, ...]:
+    """The defaults' variables, then the job's own, which win over defaults of the same name."""
+    merged = {**((file.defaults and file.defaults.env) or {}), **(job.env or {})}
+    return tuple(env_var(name, value) for name, value in merged.items())
+
+
+def _with_implicit_needs(
+    state: Compilation, job: CompiledJob, needs: Mapping[str, tuple[str, ...]]
+) -> CompiledJob:
+    sources = {item.job: item for item in job.inputs if isinstance(item, OutputInput)}
+    if not sources.keys() - set(job.needs):
+        return job
+    known = graph.ancestors(needs, job.name)
+    missing = tuple(source for source in sources if source not in known and source != job.name)
+    for source in missing:
+        state.warn(
+            ("jobs", job.name, "inputs", sources[source].name),
+            f"comes from {source!r}, which is not under needs: it is taken as a need",
+            "missing-need",
+        )
+    return replace(job, needs=(*job.needs, *missing))
+
+
+def _dependents(jobs: Mapping[str, CompiledJob]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {name: [] for name in jobs}
+    for name, job in jobs.items():
+        for need in job.needs:
+            found[need].append(name)
+    return {name: tuple(names) for name, names in found.items()}

@@ -1,0 +1,148 @@
+"""A compiled workflow: what its jobs do, with every reference resolved to a job, input or dataset.
+
+Frozen data that the planner, the pod builder and the command line share; made by `compile`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from gradient_operator.workflow.references import DatasetReference
+
+
+class Action(StrEnum):
+    """What a job does."""
+
+    CONTAINER = "container@v1"
+    SCRIPT = "script@v1"
+    GIT_CHECKOUT = "git-checkout@v1"
+    CREATE_MODEL = "create-model@v1"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvVar:
+    """One variable: a plain value, or the key of the namespace's Secret of values."""
+
+    name: str
+    value: str = ""
+    secret_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInput:
+    """A dataset version that exists before the run; pinned when the run starts."""
+
+    name: str
+    reference: DatasetReference
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputInput:
+    """What another job of the run hands on."""
+
+    name: str
+    type: Literal["dataset", "string", "volume"]
+    job: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class StringInput:
+    """A string that is known before the run starts."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVolumeInput:
+    """The legacy form: a volume without a source, one for the run, writable in every job."""
+
+    name: str
+
+
+JobInput = DatasetInput | OutputInput | StringInput | SharedVolumeInput
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutput:
+    """An output; `dataset` is set for datasets only."""
+
+    name: str
+    type: Literal["dataset", "string", "volume"]
+    dataset: DatasetReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GitCheckout:
+    """Parameters of `git-checkout@v1`; variables in url and ref are expanded in the job."""
+
+    url: str
+    ref: str | None
+    username: EnvVar | None
+    password: EnvVar | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateModel:
+    """Parameters of `create-model@v1`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledJob:
+    """One job; `image`, `command` and `args` are for the actions that run a user's container."""
+
+    name: str
+    action: Action
+    needs: tuple[str, ...]
+    instance_type: str
+    registries: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    inputs: tuple[JobInput, ...] = ()
+    outputs: tuple[JobOutput, ...] = ()
+    image: str = ""
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    checkout: GitCheckout | None = None
+    model: CreateModel | None = None
+
+    def output(self, name: str) -> JobOutput | None:
+        """The output of that name."""
+        return next((output for output in self.outputs if output.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledWorkflow:
+    """All jobs, in an order in which every job stands after its needs."""
+
+    jobs: Mapping[str, CompiledJob]
+    dependents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a file, and where: a path of keys from its top."""
+
+    path: tuple[str | int, ...]
+    message: str
+    rule: str
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        """The sentence after its place."""
+        place = ".".join(str(part) for part in self.path)
+        return f"{place}: {self.message}" if place else self.message
+
+
+class Refused(ValueError):
+    """The file is not valid; `problems` holds every reason, errors first."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(str(problem) for problem in problems))

@@ -1,0 +1,52 @@
+"""What the parts of the compiler share: the file, the values given, the problems found so far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gradient_operator.api.run import RunInput
+from gradient_operator.api.workflow import GradientFile
+from gradient_operator.workflow.model import EnvVar, Problem
+from gradient_operator.workflow.references import parse_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What started the run, as `context.event.github` names it."""
+
+    url: str | None = None
+    ref: str | None = None
+
+
+@dataclass(slots=True)
+class Compilation:
+    """The problems that were found so far, and what the jobs share."""
+
+    file: GradientFile
+    given: Mapping[str, RunInput] | None
+    event: Event
+    problems: list[Problem] = field(default_factory=list)
+
+    def error(self, path: tuple[str | int, ...], message: str, rule: str) -> None:
+        """Note a reason to refuse the file."""
+        self.problems.append(Problem(path, message, rule))
+
+    def warn(self, path: tuple[str | int, ...], message: str, rule: str) -> None:
+        """Note something that its author should look at."""
+        self.problems.append(Problem(path, message, rule, "warning"))
+
+
+def event_of(file: GradientFile) -> Event:
+    """The event that was pasted into the file, as stored specs have it."""
+    node: object = file.context or {}
+    for key in ("event", "github"):
+        node = node.get(key) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        return Event()
+    url, ref = node.get("url"), node.get("ref")
+    return Event(url if isinstance(url, str) else None, ref if isinstance(ref, str) else None)
+
+
+def env_var(name: str, value: str) -> EnvVar:
+    """A variable from its text: `secret:KEY` names a key of the Secret of values."""
+    key = parse_secret(value)
+    return EnvVar(name, value) if key is None else EnvVar(name, secret_key=key)
