@@ -1,0 +1,117 @@
+"""What PyYAML's parser says, in words that tell a person what to change, and where.
+
+The parser names tokens and contexts; whoever wrote the file thinks of lines, indentation, quotes.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class _Hint:
+    """What people should do about a message of the parser, and which of its places helps them."""
+
+    says: str
+    sentence: str
+    at_start: bool = False
+
+
+_HINTS: Final = (
+    _Hint(
+        "mapping values are not allowed",
+        "a 'key: value' cannot stand here; check the indentation, and put text that holds ': ' "
+        "into quotes",
+    ),
+    _Hint(
+        "could not find expected ':'",
+        "this line is no 'key: value'; the lines of a script must be indented deeper than its key, "
+        "also those of a heredoc",
+        at_start=True,
+    ),
+    _Hint(
+        "did not find expected key",
+        "this line does not fit the lines above it; give it the indentation of its neighbours, "
+        "and check that quotes are closed",
+    ),
+    _Hint(
+        "did not find expected '-' indicator",
+        "this line is neither an item of the list above nor outside of it; check its indentation",
+    ),
+    _Hint(
+        "expected <block end>",
+        "this line does not fit the lines above it; give it the indentation of its neighbours",
+    ),
+    _Hint(
+        "sequence entries are not allowed",
+        "an item '- …' cannot stand here; put it on a line of its own, below its key",
+    ),
+    _Hint(
+        "unexpected end of stream",
+        "the quote that opens here is never closed; close it",
+        at_start=True,
+    ),
+    _Hint(
+        "expected ',' or ",
+        "the bracket that opens here is not closed where it should be; close it, or put a comma "
+        "between the items",
+        at_start=True,
+    ),
+    _Hint(
+        "cannot start any token",
+        "text cannot begin with this character; put the text into quotes",
+    ),
+)
+
+
+class FileProblem(Exception):
+    """The text is no usable Gradient file.
+
+    Attributes:
+        source: the name of the file, as it was given.
+        line: where, counted from 1.
+        column: where in the line, counted from 1 in characters.
+        message: what is wrong there and what to do about it, without the place.
+    """
+
+    def __init__(self, message: str, *, source: str, line: int, column: int) -> None:
+        super().__init__(f"{source}:{line}:{column}: {message}")
+        self.source, self.line, self.column, self.message = source, line, column, message
+
+
+class Position(NamedTuple):
+    """A place in the text, both counted from 1; the column in characters."""
+
+    line: int
+    column: int
+
+
+def position_of(mark: Any) -> Position:
+    """The place of a mark of PyYAML."""
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Position]:
+    """A sentence that says what to change, and the place where a person should look.
+
+    Args:
+        error: as the parser raised it, over `text`.
+        text: to see what stands at the place.
+    """
+    problem = error.problem or "it cannot be read"
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return f"this is no YAML: {problem}", Position(1, 1)
+    position = position_of(mark)
+    line = text[mark.index - mark.column :].partition("\n")[0]
+    indentation = line[: len(line) - len(line.lstrip())]
+    if "\t" in indentation:
+        column = indentation.index("\t") + 1
+        return "a tab in the indentation; YAML wants spaces here", Position(position.line, column)
+    hint = next((hint for hint in _HINTS if hint.says in problem), None)
+    if hint is None:
+        return f"this is no YAML: {problem}", position
+    if hint.at_start and error.context_mark is not None:
+        position = position_of(error.context_mark)
+    return hint.sentence, position
