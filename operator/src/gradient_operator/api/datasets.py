@@ -26,11 +26,15 @@ class StorageProviderSpec(Model):
     """An S3 bucket and the Secret (keys `accessKeyId`, `secretAccessKey`) that opens it."""
 
     endpoint: Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://.+")]
+    """The URL of the S3 service, as jobs' Pods reach it."""
     region: Annotated[str, StringConstraints(max_length=63)] = "us-east-1"
     bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
     prefix: Annotated[str, StringConstraints(max_length=512)] = ""
+    """What all keys in the bucket begin with."""
     path_style: bool = True
+    """Whether the bucket stands in the URL's path, instead of its host name."""
     credentials_secret: ObjectName
+    """A Secret of this namespace with the keys `accessKeyId` and `secretAccessKey`."""
 
 
 class StorageProviderStatus(Model):
@@ -41,14 +45,17 @@ class StorageProviderStatus(Model):
 
 
 class DatasetSpec(Model):
-    """A named dataset. `readableFrom` lists the other namespaces whose runs may read it."""
+    """A named dataset, its tags, and who may read it."""
 
     name: ShortText = ""
     """As people write it, where that is no valid object name."""
     provider: ObjectName | None = None
+    """The GradientStorageProvider that holds it, instead of the operator's default."""
     description: ShortText = ""
     readable_from: Annotated[list[ObjectName], Field(max_length=64)] = []
+    """The other namespaces whose runs may read it."""
     tags: Annotated[dict[Tag, VersionId], Field(max_length=256)] = {}
+    """Names for versions, as `production: k5tq3nfdxw2a`."""
 
 
 class VersionSummary(Model):
@@ -68,6 +75,7 @@ class DatasetStatus(Model):
     conditions: Conditions = []
     latest: VersionSummary | None = None
     versions: int = Field(default=0, ge=0)
+    """How many versions there are."""
 
 
 class Origin(Model):

@@ -27,19 +27,19 @@ class Gpu(Model):
 
 
 class InstanceTypeSpec(Model):
-    """Where jobs of this type run and what they may use; the price is dollars per hour.
-
-    `name` is the spelling in Gradient files (`C4`, `A100-80Gx8`): object names are lower case.
-    `cpu` and `memory` are requested and limit memory; both may be left out.
-    """
+    """Where jobs of this type run, and what they may use."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
+    """The spelling in Gradient files (`C4`, `A100-80Gx8`): object names are lower case."""
     description: ShortText = ""
     node_selector: Annotated[dict[str, ShortText], Field(max_length=32)] = {}
     tolerations: Annotated[list[Toleration], Field(max_length=32)] = []
     cpu: Quantity | None = None
+    """What each job requests."""
     memory: Quantity | None = None
+    """What each job requests, and the most that it may use."""
     gpu: Gpu | None = None
     price_per_hour: Annotated[
-        str, StringConstraints(pattern=r"^[0-9]+(.[0-9]+)?$", max_length=16)
+        str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$", max_length=16)
     ] = "0"
+    """Dollars."""

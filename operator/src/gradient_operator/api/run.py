@@ -17,7 +17,7 @@ from gradient_operator.api.base import (
     Text,
     Timestamp,
 )
-from gradient_operator.api.workflow import GradientFile, Policy, Reference
+from gradient_operator.api.workflow import DatasetReference, GradientFile, Open, Policy
 
 JobPhaseName = Literal[
     "Pending", "Starting", "Running", "Uploading", "Succeeded", "Failed", "Omitted", "Cancelled"
@@ -25,34 +25,33 @@ JobPhaseName = Literal[
 RunPhaseName = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 
 
-class RunTrigger(Model):
+class RunTrigger(Open):
     """What started the run: a changed spec, or a person."""
 
     kind: Literal["Spec", "Manual"] = "Manual"
     spec_hash: ShortText | None = None
 
 
-class RunInput(Model):
+class RunInput(Open):
     """A value given for a workflow-level input, in the shape of its `with`."""
 
-    ref: Reference | None = None
-    id: Reference | None = None
+    ref: DatasetReference | None = None
+    id: DatasetReference | None = None
     value: Text | None = None
 
 
-class RunSpec(Model):
-    """An immutable copy of the definition, the values of its inputs, and what started it.
-
-    `definition` may be left out when `workflow` names a `GradientWorkflow`: the operator refuses
-    that form for now, `gradient run` fills it in.
-    """
+class RunSpec(Open):
+    """An immutable copy of the definition, the values of its inputs, and what started it."""
 
     workflow: Annotated[str, StringConstraints(max_length=MAX_NAME)] = ""
+    """The GradientWorkflow that this run belongs to."""
     trigger: RunTrigger = RunTrigger()
     definition: GradientFile
     policy: Policy | None = None
     inputs: Annotated[dict[Name, RunInput], Field(max_length=MAX_SLOTS)] | None = None
+    """Values for the workflow-level inputs of the definition."""
     cancel: bool = False
+    """Set it to true to stop the run; it cannot be taken back."""
 
 
 class OutputStatus(Model):
@@ -115,6 +114,7 @@ class RunStatus(Model):
     observed_generation: int = Field(default=0, ge=0)
     phase: RunPhaseName = "Pending"
     progress: ShortText = ""
+    """Finished jobs of all, as 37/100."""
     message: Annotated[str, StringConstraints(max_length=1_024)] = ""
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None

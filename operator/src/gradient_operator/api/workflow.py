@@ -29,6 +29,11 @@ OPEN: Final[JsonDict] = {"x-kubernetes-preserve-unknown-fields": True}
 """Unknown keys reach the operator, which refuses them by name; the API server would prune them."""
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
+DATASET_REFERENCE: Final = (
+    r"^([A-Za-z0-9][-A-Za-z0-9]*/)?[A-Za-z0-9][-A-Za-z0-9_.]*(:[A-Za-z0-9][-A-Za-z0-9_.]*)?$"
+)
+"""`[namespace/]name[:version]`, for the API server; `workflow.references` reads the parts."""
+DatasetReference = Annotated[Reference, Field(json_schema_extra={"pattern": DATASET_REFERENCE})]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Env = Annotated[dict[str, Text], Field(max_length=MAX_ENV)]
 
@@ -43,6 +48,7 @@ class RefFilter(Open):
     """Which branches, or tags, start a run."""
 
     only: Pattern | None = None
+    """The one name that starts a run."""
     include: Annotated[list[Pattern], Field(max_length=64)] | None = None
     ignore: Annotated[list[Pattern], Field(max_length=64)] | None = None
 
@@ -66,25 +72,32 @@ class Resources(Open):
     instance_type: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)] | None = (
         Field(default=None, alias="instance-type")
     )
+    """The name of a machine type, as `kubectl get gin` lists them under TYPE."""
     container_registries: Annotated[list[ObjectName], Field(max_length=16)] | None = Field(
         default=None, alias="container-registries"
     )
+    """Names of Secrets of type `kubernetes.io/dockerconfigjson` in the namespace."""
 
 
 class Defaults(Open):
     """Values for all jobs."""
 
     cluster_id: ShortText | None = Field(default=None, alias="clusterId")
+    """Named a cluster of the hosted service; it means nothing here."""
     env: Env | None = None
+    """Environment of every job; `secret:KEY` takes a key of the Secret `policy.secretName`."""
     resources: Resources | None = None
 
 
 class SlotSource(Open):
     """`with` of an input or output: a dataset reference (`id` is its old spelling) or a value."""
 
-    ref: Reference | None = None
-    id: Reference | None = None
+    ref: DatasetReference | None = None
+    """A dataset: NAME, NAME:VERSION, NAME:TAG or NAMESPACE/NAME."""
+    id: DatasetReference | None = None
+    """The old spelling of `ref`."""
     value: Text | None = None
+    """The text of a string."""
 
 
 class WorkflowInput(Open):
@@ -93,6 +106,7 @@ class WorkflowInput(Open):
     type: Literal["dataset", "string", "volume", "alias"]
     with_: SlotSource | None = Field(default=None, alias="with")
     optional: bool = False
+    """Whether a run may start without a value."""
 
 
 class JobInput(Open):
@@ -113,9 +127,13 @@ class ActionParameters(Open):
     """`with` of a job: the parameters of all actions; `workflow` checks which go together."""
 
     image: ShortText | None = None
+    """The container image that the job runs."""
     args: Annotated[list[Text], Field(max_length=1_024)] | None = None
+    """`container@v1`: arguments of the image's entrypoint, or of `command`."""
     command: Annotated[str | list[str] | None, Field(json_schema_extra=OPEN)] = None
+    """`container@v1`: one word or a list, instead of the image's entrypoint."""
     script: Text | None = None
+    """`script@v1`: lines for `bash -c`."""
     url: ShortText | None = None
     ref: ShortText | None = None
     username: ShortText | None = None
@@ -139,42 +157,55 @@ class Job(Open):
 
     resources: Resources | None = None
     needs: Annotated[list[Name], Field(max_length=MAX_NEEDS)] | None = None
+    """The jobs that must have succeeded before this one starts."""
     env: Env | None = None
+    """Environment of this job; wins over `defaults.env`."""
     inputs: Annotated[dict[Name, InputValue], Field(max_length=MAX_SLOTS)] | None = None
+    """What appears under `/inputs`: JOB.outputs.NAME, workflow.inputs.NAME, or a full declaration
+    (`type`, `with`)."""
     outputs: Annotated[dict[Name, JobOutput], Field(max_length=MAX_SLOTS)] | None = None
+    """What the job leaves under `/outputs`."""
     uses: Annotated[str, StringConstraints(max_length=MAX_NAME)] | None = None
+    """The action: container@v1, script@v1, git-checkout@v1, s3-download@v1 or create-model@v1."""
     with_: ActionParameters | None = Field(default=None, alias="with")
     timeout: float | None = Field(default=None, ge=0)
 
 
-class VolumePolicy(Model):
+class VolumePolicy(Open):
     """How the volumes of a run are kept."""
 
     mode: Literal["Auto", "ReadWriteMany", "ReadWriteOnce", "Copy"] = "Auto"
+    """Auto: one claim that all jobs share where the cluster can, copies where it cannot."""
     storage_class: ObjectName | None = None
+    """The class of the claims, instead of the cluster's default."""
     size: Quantity = "5Gi"
+    """The size of each claim."""
     read_only_inputs: bool = False
+    """Whether jobs that take a volume as input may only read it."""
 
 
-class DatasetPolicy(Model):
+class DatasetPolicy(Open):
     """Where the datasets of a run are kept, and whether they must exist before it starts."""
 
     provider: ObjectName | None = None
+    """The GradientStorageProvider of new datasets, instead of the operator's default."""
     must_exist: bool = False
+    """Whether a dataset that an output names must exist, instead of being created."""
 
 
-class Policy(Model):
-    """What the hosted service decided by itself; a file without it means what it always meant.
-
-    `retries` counts further attempts after a job's own failure, `infraRetries` after one that is
-    not its fault (evicted, node lost, upload failed). `uploadSeconds` bounds the upload of outputs.
-    """
+class Policy(Open):
+    """What the hosted service decided by itself; a file without it means what it always meant."""
 
     start: Literal["Auto", "Manual"] = "Auto"
+    """Auto: each new spec starts a run. Manual: runs are made by hand, or by `gradient run`."""
     retries: int = Field(default=0, ge=0, le=100)
+    """Further attempts after a failure of the job itself."""
     infra_retries: int = Field(default=3, ge=0, le=100)
+    """Further attempts after a failure that is not the job's fault: evicted, node lost, …"""
     upload_seconds: int = Field(default=3_600, ge=60, le=86_400)
+    """How long the upload of a job's outputs may take."""
     secret_name: ObjectName = "gradient-secrets"
+    """The Secret whose keys `secret:KEY` refers to."""
     volumes: VolumePolicy = VolumePolicy()
     datasets: DatasetPolicy = DatasetPolicy()
 
@@ -183,10 +214,14 @@ class GradientFile(Open):
     """What a `.gradient/workflows/*.yaml` file holds."""
 
     on: Trigger | None = None
+    """What starts a run. The key may also be "true": that is what YAML 1.1 makes of a bare `on`."""
     defaults: Defaults | None = None
     inputs: Annotated[dict[Name, WorkflowInput], Field(max_length=MAX_SLOTS)] | None = None
+    """Values that a run may be given; jobs take them as workflow.inputs.NAME."""
     jobs: Annotated[dict[Name, Job], Field(max_length=MAX_JOBS)] = {}
-    context: Annotated[dict[str, Any] | None, Field(json_schema_extra=OPEN)] = None
+    """The steps, by name; those without a path of `needs` between them run at the same time."""
+    context: Annotated[dict[str, Any], Field(max_length=64, json_schema_extra=OPEN)] | None = None
+    """What the hosted service wrote into stored files; it means nothing here."""
     timeout: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="before")
@@ -222,6 +257,7 @@ class WorkflowStatus(Model):
     observed_generation: int = Field(default=0, ge=0)
     conditions: Conditions = []
     jobs: int = Field(default=0, ge=0)
+    """How many jobs the file has."""
     spec_hash: ShortText = ""
     """Of the graph that the last run was started for: an unchanged graph starts nothing."""
     last_run: RunSummary | None = None
