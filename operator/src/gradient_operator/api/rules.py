@@ -1,0 +1,117 @@
+"""What the API server checks beyond shapes: CEL rules, each with a sentence for the author.
+
+A rule may cost 10,000,000 units by the API server's estimate, all of a kind 100,000,000, and
+1,000,000 when it runs: that is why every map, list and string of the models has a bound. Cycles and
+whatever CEL cannot say become the condition `Accepted` within a second.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from gradient_operator.api.datasets import DatasetVersionSpec, ModelSpec
+from gradient_operator.api.run import RunSpec
+from gradient_operator.api.structural import Schema
+from gradient_operator.api.workflow import GradientFile, JobOutput
+
+MAX_EDGES: Final = 20_000
+"""Names in the `needs` of all jobs together; more would end in "cost limit exceeded"."""
+MAX_OBJECT_NAME: Final = 63
+"""Names of workflows and runs become labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of `x-kubernetes-validations`; `expression` gives a message from the object."""
+
+    rule: str
+    message: str
+    expression: str = ""
+
+    def as_schema(self) -> Schema:
+        """The entry as a CRD holds it."""
+        entry = {"rule": self.rule, "message": self.message}
+        if self.expression:
+            entry["messageExpression"] = self.expression
+        return entry
+
+
+_EDGES: Final = "self.map(j, has(self[j].needs) ? size(self[j].needs) : 0).sum()"
+
+JOBS: Final = (
+    Rule(
+        rule=f"{_EDGES} <= {MAX_EDGES}",
+        message=f"the lists `needs` of all jobs together may hold at most {MAX_EDGES} names: "
+        "let jobs need one job that gathers, instead of each other",
+    ),
+    Rule(
+        rule=f"{_EDGES} > {MAX_EDGES} || "
+        "self.all(j, !has(self[j].needs) || self[j].needs.all(n, n in self))",
+        message="every name in `needs` must be the name of a job",
+    ),
+    Rule(
+        rule=f"{_EDGES} > {MAX_EDGES} || "
+        "self.all(j, !has(self[j].needs) || self[j].needs.all(n, n != j))",
+        message="a job must not need itself",
+    ),
+)
+DATASET_OUTPUT: Final = (
+    Rule(
+        rule="self.type != 'dataset' || "
+        "(has(self.with) && (has(self.with.ref) || has(self.with.id)))",
+        message="an output of type dataset must name the dataset under `with.ref`",
+    ),
+)
+OBJECT_NAME: Final = (
+    Rule(
+        rule=f"size(self.metadata.name) <= {MAX_OBJECT_NAME}",
+        message=f"metadata.name may have at most {MAX_OBJECT_NAME} characters",
+    ),
+)
+
+
+def _fixed(field: str, *, required: bool = False) -> Rule:
+    same = f"self.{field} == oldSelf.{field}"
+    absent = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
+    return Rule(
+        rule=same if required else absent,
+        message=f"spec.{field} of a run cannot be changed: make a new run",
+    )
+
+
+RUN: Final = (
+    _fixed("definition", required=True),
+    _fixed("policy"),
+    _fixed("inputs"),
+    _fixed("trigger"),
+    _fixed("workflow"),
+    Rule(
+        rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",
+        message="a cancelled run cannot go on: make a new run",
+    ),
+)
+VERSION: Final = (
+    Rule(rule="self == oldSelf", message="a dataset version cannot be changed: make a new one"),
+)
+MODEL: Final = (
+    Rule(rule="self == oldSelf", message="a registered model cannot be changed: make a new one"),
+)
+
+
+def add_rules(model: type[BaseModel], schema: Schema) -> None:
+    """Write the rules of a model into its schema."""
+    if issubclass(model, GradientFile):
+        _add(schema["properties"]["jobs"], JOBS)
+    elif model is JobOutput:
+        _add(schema, DATASET_OUTPUT)
+    elif model is RunSpec:
+        _add(schema, RUN)
+    elif model is DatasetVersionSpec:
+        _add(schema, VERSION)
+    elif model is ModelSpec:
+        _add(schema, MODEL)
+
+
+def _add(schema: Schema, rules: tuple[Rule, ...]) -> None:
+    schema["x-kubernetes-validations"] = [rule.as_schema() for rule in rules]
