@@ -1,0 +1,283 @@
+"""The planner's data: what was recorded, what was observed, and what is to be done.
+
+Times are seconds since the epoch. Records are frozen and small: tens of thousands of them live in
+the operator's memory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from gradient_operator.api.instance_type import InstanceTypeSpec
+from gradient_operator.api.workflow import Policy
+from gradient_operator.workflow.model import CompiledWorkflow
+
+
+class JobPhase(StrEnum):
+    """Where a job stands; the last four are final."""
+
+    PENDING = "Pending"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    UPLOADING = "Uploading"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    OMITTED = "Omitted"
+    CANCELLED = "Cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job never changes again."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.OMITTED, JobPhase.CANCELLED})
+
+
+class RunPhase(StrEnum):
+    """Where a run stands; the last three are final."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the run never changes again."""
+        return self in {RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.CANCELLED}
+
+
+class FailureClass(StrEnum):
+    """Why an attempt failed, as the metrics count it; each class has one budget."""
+
+    USER = "user"
+    OUT_OF_MEMORY = "oom"
+    DATA = "data"
+    EVICTED = "evicted"
+    PREEMPTED = "preempted"
+    NODE_LOST = "node-lost"
+    DELETED = "deleted"
+    IMAGE_PULL = "image-pull"
+    NOT_STARTED = "not-started"
+    STORAGE = "storage"
+    UPLOAD = "upload"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed: class, CamelCase reason, a sentence, the user's exit code if any."""
+
+    kind: FailureClass
+    reason: str
+    message: str
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """What a job handed on: a version (digest, bytes, files), or a string or where it lies."""
+
+    digest: str | None = None
+    bytes: int = 0
+    files: int = 0
+    version: str | None = None
+    value: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job in the run's ledger, as its status holds it.
+
+    A pending job with `attempt` n > 0 has ended its attempt n and waits for `retry_at`.
+    """
+
+    phase: JobPhase = JobPhase.PENDING
+    attempt: int = 0
+    user_failures: int = 0
+    infra_failures: int = 0
+    pod: str | None = None
+    pod_uid: str | None = None
+    node: str | None = None
+    ready_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    retry_at: float | None = None
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """One container's state: waiting (reason), running (since), or terminated (exit code)."""
+
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def terminated(self) -> bool:
+        """Whether it has ended."""
+        return self.exit_code is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return self.started_at is not None and self.exit_code is None
+
+
+@dataclass(frozen=True, slots=True)
+class PodRecord:
+    """A job's Pod, reduced to what decisions need."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    run_uid: str
+    run: str
+    job: str
+    attempt: int
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    node: str = ""
+    created_at: float | None = None
+    scheduled_at: float | None = None
+    unschedulable: str = ""
+    disruption: str = ""
+    deleting: bool = False
+    held: bool = False
+    has_uploader: bool = False
+    main: ContainerRecord | None = None
+    fetch: ContainerRecord | None = None
+    uploader: ContainerRecord | None = None
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the Pod's phase is final."""
+        return self.phase in {"Succeeded", "Failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """What the uploader said, decoded: outputs by name, or why there are none.
+
+    `truncated` means that the message did not hold it all: the whole stands in object storage.
+    """
+
+    outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
+    error: str = ""
+    reason: str = ""
+    truncated: bool = False
+    unreadable: bool = False
+
+
+VolumeMode = Literal["ReadWriteMany", "ReadWriteOnce", "Copy"]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRecord:
+    """How one volume of the run is kept; `claim` is None for Copy."""
+
+    mode: VolumeMode
+    reason: str
+    claim: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything that a plan may depend on."""
+
+    workflow: CompiledWorkflow
+    policy: Policy
+    ledger: Mapping[str, JobRecord]
+    pods: Mapping[tuple[str, int], PodRecord]
+    instance_types: Mapping[str, InstanceTypeSpec]
+    results: Mapping[str, UploadResult] = field(default_factory=dict)
+    """Decoded results by Pod UID."""
+    committed: frozenset[str] = frozenset()
+    """UIDs of Pods whose dataset versions were committed."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Model ids by job, of models that were registered."""
+    volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
+    storage_problem: str = ""
+    """Why object storage cannot be used now, as a sentence; empty while it can."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Why a job's Pod was refused by the API server, by job."""
+    cancel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePod:
+    """Create the Pod of an attempt, unless it exists already."""
+
+    job: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Delete exactly this Pod; `grace_seconds` bounds how long its main may take to stop."""
+
+    name: str
+    uid: str
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbortUpload:
+    """Tell the uploader of this Pod to stop."""
+
+    job: str
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOutputs:
+    """Make the dataset versions of a finished attempt visible."""
+
+    job: str
+    pod_uid: str
+    outputs: Mapping[str, OutputRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """Read the whole result of a Pod's uploader from object storage."""
+
+    job: str
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterModel:
+    """Register the model of a `create-model@v1` job."""
+
+    job: str
+
+
+Action = CreatePod | DeletePod | AbortUpload | CommitOutputs | ReadResult | RegisterModel
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next step: the new ledger, what to do, and when to look again without being asked."""
+
+    ledger: Mapping[str, JobRecord]
+    actions: tuple[Action, ...]
+    phase: RunPhase
+    message: str
+    failures: tuple[tuple[str, Failure], ...] = ()
+    """Attempts that this plan saw fail, for events and metrics."""
+    wake_at: float | None = None

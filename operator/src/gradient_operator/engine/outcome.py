@@ -1,0 +1,152 @@
+"""What became of an attempt: judged from its Pod, by main's and the uploader's exit codes.
+
+The Pod's phase alone proves nothing: a failed upload still ends in `Succeeded` (KEP-753). A job has
+succeeded only if main exited 0, the uploader exited 0 after it, and its result can be read.
+"""
+
+from dataclasses import dataclass
+
+from gradient_operator.engine import exits
+from gradient_operator.engine.model import (
+    ContainerRecord,
+    Failure,
+    FailureClass,
+    JobPhase,
+    PodRecord,
+    UploadResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The attempt is under way."""
+
+    phase: JobPhase
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The attempt succeeded; `result` is None when there was nothing to upload."""
+
+    result: UploadResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The attempt succeeded, and its result has to be read from object storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The attempt failed."""
+
+    failure: Failure
+
+
+Outcome = Going | Done | Unread | Broken
+
+
+def judge(pod: PodRecord, result: UploadResult | None) -> Outcome:
+    """Judge an attempt; `result` is the decoded message of a helper, or the stored result."""
+    main = pod.main
+    if main is None or not main.terminated:
+        return _before_main_ended(pod, result)
+    if main.exit_code != 0:
+        return Broken(_main_failed(pod, main))
+    if not pod.has_uploader:
+        return Done(None)
+    return _upload(pod, main, result)
+
+
+def _before_main_ended(pod: PodRecord, result: UploadResult | None) -> Outcome:
+    fetch = pod.fetch
+    if fetch is not None and fetch.terminated and fetch.exit_code != 0:
+        return Broken(_helper_failed("fetch", fetch, result))
+    if pod.terminal:
+        return Broken(_pod_failed(pod))
+    if pod.deleting and not pod.node:
+        return Broken(_deleted(pod))
+    if pod.main is not None and pod.main.running:
+        return Going(JobPhase.RUNNING)
+    return Going(JobPhase.STARTING)
+
+
+def _upload(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) -> Outcome:
+    uploader = pod.uploader
+    if uploader is None or not uploader.terminated:
+        if pod.terminal:
+            return Broken(_disrupted(pod) or _upload_failed("the uploader did not run"))
+        return Going(JobPhase.UPLOADING)
+    if uploader.exit_code != 0:
+        return Broken(_disrupted(pod) or _helper_failed("uploader", uploader, result))
+    if (uploader.finished_at or 0) < (main.finished_at or 0):
+        # It ended before main did and was not started again: nothing was uploaded after main.
+        if pod.terminal:
+            return Broken(_upload_failed("the uploader had ended before the job did"))
+        return Going(JobPhase.UPLOADING)
+    if result is None or result.unreadable:
+        return Broken(_upload_failed("the uploader's result cannot be read"))
+    return Unread() if result.truncated else Done(result)
+
+
+def _main_failed(pod: PodRecord, main: ContainerRecord) -> Failure:
+    disrupted = _disrupted(pod)
+    if disrupted is not None:
+        return disrupted
+    code = main.exit_code or 0
+    log = f": {main.message.strip()}" if main.message.strip() else ""
+    if main.reason == "OOMKilled":
+        text = f"it ran out of memory (exit code {code}): choose a machine type with more memory"
+        return Failure(FailureClass.OUT_OF_MEMORY, "OutOfMemory", text + log, code)
+    return Failure(FailureClass.USER, "ExitCode", f"exit code {code}{log}", code)
+
+
+def _disrupted(pod: PodRecord) -> Failure | None:
+    """An end that came from the cluster, not from the job."""
+    if pod.reason == "Evicted" or pod.disruption in {
+        "EvictionByEvictionAPI",
+        "TerminationByKubelet",
+    }:
+        text = f"it was evicted from {pod.node}: {pod.message or pod.disruption}"
+        return Failure(FailureClass.EVICTED, "Evicted", text)
+    if pod.disruption == "PreemptionByScheduler":
+        return Failure(
+            FailureClass.PREEMPTED, "Preempted", "a Pod of higher priority took its place"
+        )
+    if pod.disruption in {"DeletionByPodGC", "DeletionByTaintManager"} or pod.reason in {
+        "NodeLost",
+        "Shutdown",
+        "NodeShutdown",
+        "Terminated",
+    }:
+        text = f"node {pod.node} was lost: {pod.message or pod.disruption or pod.reason}"
+        return Failure(FailureClass.NODE_LOST, "NodeLost", text)
+    return _deleted(pod) if pod.deleting else None
+
+
+def _deleted(pod: PodRecord) -> Failure:
+    return Failure(FailureClass.DELETED, "PodDeleted", f"Pod {pod.name} was deleted")
+
+
+def _pod_failed(pod: PodRecord) -> Failure:
+    found = _disrupted(pod)
+    if found is not None:
+        return found
+    said = pod.message or pod.reason or "no reason was given"
+    text = f"the Pod ended before the job ran: {said}"
+    return Failure(FailureClass.NOT_STARTED, pod.reason or "PodFailed", text)
+
+
+def _upload_failed(text: str) -> Failure:
+    return Failure(FailureClass.UPLOAD, "UploadFailed", text)
+
+
+def _helper_failed(helper: str, container: ContainerRecord, result: UploadResult | None) -> Failure:
+    code = container.exit_code or 0
+    what = "fetching its inputs" if helper == "fetch" else "uploading its outputs"
+    said = result.error if result is not None and result.error else container.message.strip()
+    text = f"{what} failed (exit code {code}){': ' + said if said else ''}"
+    kind, reason = exits.classify(code, uploading=helper == "uploader")
+    if result is not None and result.reason:
+        reason = result.reason
+    return Failure(kind, reason, text)

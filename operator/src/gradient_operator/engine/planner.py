@@ -1,0 +1,270 @@
+"""The planner: from an observation and the time to the whole next step of a run.
+
+Invariants, each a property test: at most one Pod per job and attempt; no Pod before all needs
+succeeded; a final job never changes; planning again from the outcome of a plan adds nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from gradient_operator.engine import starting, verdict
+from gradient_operator.engine.model import (
+    AbortUpload,
+    Action,
+    CommitOutputs,
+    CreatePod,
+    DeletePod,
+    Failure,
+    FailureClass,
+    JobPhase,
+    JobRecord,
+    Observation,
+    OutputRecord,
+    Plan,
+    PodRecord,
+    ReadResult,
+    RegisterModel,
+)
+from gradient_operator.engine.needs import Readiness, readiness
+from gradient_operator.engine.outcome import Broken, Done, Going, Unread, judge
+from gradient_operator.engine.retry import after_failure
+from gradient_operator.engine.waiting import why
+from gradient_operator.workflow import model as compiled
+from gradient_operator.workflow.nearest import nearest
+
+CANCEL_GRACE_SECONDS: Final = 30
+"""How long main may take to stop when its run is cancelled."""
+
+
+def plan(seen: Observation, now: float) -> Plan:
+    """Decide the next step; `now` in seconds since the epoch."""
+    step = _Step(seen, now, dict(seen.ledger))
+    for name, job in seen.workflow.jobs.items():
+        record = step.ledger.get(name, JobRecord())
+        if not record.phase.final:
+            record = _advance(step, job, record)
+        step.ledger[name] = record
+    return Plan(
+        ledger=step.ledger,
+        actions=tuple(step.actions),
+        phase=verdict.run_phase(step.ledger, cancel=seen.cancel),
+        message=verdict.summary(step.ledger),
+        failures=tuple(step.failures),
+        wake_at=step.wake_at,
+    )
+
+
+@dataclass(slots=True)
+class _Step:
+    """A plan in the making. Jobs are visited after their needs, so that one pass is enough."""
+
+    seen: Observation
+    now: float
+    ledger: dict[str, JobRecord]
+    actions: list[Action] = field(default_factory=list)
+    failures: list[tuple[str, Failure]] = field(default_factory=list)
+    wake_at: float | None = None
+
+    def wake(self, at: float) -> None:
+        """Look again at this time, or earlier."""
+        self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
+
+
+def _advance(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRecord:
+    if record.phase is JobPhase.PENDING:
+        pod = step.seen.pods.get((job.name, record.attempt + 1))
+        if pod is None:
+            return _pending(step, job, record)
+        # Created before a crash, or just now: the Pod is the truth, the ledger follows.
+        record = replace(record, attempt=record.attempt + 1, retry_at=None)
+        return _observed(step, job, record, pod)
+    pod = step.seen.pods.get((job.name, record.attempt))
+    if pod is None:
+        text = f"Pod {record.pod} vanished before its result was recorded"
+        return _failed(step, job, record, Failure(FailureClass.LOST, "PodLost", text))
+    return _observed(step, job, record, pod)
+
+
+def _pending(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRecord:
+    if step.seen.cancel:
+        return replace(
+            record, phase=JobPhase.CANCELLED, reason="Cancelled", message=None, retry_at=None
+        )
+    state, need = readiness(job.needs, step.ledger)
+    if state is Readiness.HOPELESS:
+        what = step.ledger[need].phase.lower()
+        return replace(
+            record, phase=JobPhase.OMITTED, reason="NeedNotMet", message=f"{need} was {what}"
+        )
+    if state is Readiness.WAITING:
+        return record
+    if record.ready_at is None:
+        record = replace(record, ready_at=step.now)
+    if record.retry_at is not None and record.retry_at > step.now:
+        step.wake(record.retry_at)
+        return record
+    if job.action is compiled.Action.CREATE_MODEL:
+        return _model(step, job, record)
+    obstacle = _obstacle(step.seen, job)
+    if obstacle is not None:
+        return replace(record, reason=obstacle[0], message=obstacle[1])
+    step.actions.append(CreatePod(job.name, record.attempt + 1))
+    return record
+
+
+def _obstacle(seen: Observation, job: compiled.CompiledJob) -> tuple[str, str] | None:
+    """Why the Pod of a ready job is not created: reason and sentence."""
+    if job.instance_type not in seen.instance_types:
+        hint = nearest(job.instance_type, seen.instance_types, "none is installed")
+        text = (
+            f"machine type {job.instance_type!r} is not known; {hint}. "
+            "List them: kubectl get gradientinstancetypes"
+        )
+        return "UnknownInstanceType", text
+    if seen.storage_problem and needs_storage(seen, job):
+        return "StorageUnavailable", seen.storage_problem
+    if job.name in seen.problems:
+        return "PodRefused", seen.problems[job.name]
+    return None
+
+
+def needs_storage(seen: Observation, job: compiled.CompiledJob) -> bool:
+    """Whether the job's Pod reads or writes object storage."""
+    for output in job.outputs:
+        if output.type != "volume" or _copied(seen, job.name, output.name):
+            return True
+    for item in job.inputs:
+        if isinstance(item, compiled.DatasetInput):
+            return True
+        if isinstance(item, compiled.OutputInput):
+            record = seen.ledger.get(item.job, JobRecord()).outputs.get(item.output)
+            if record is not None and record.value is None:
+                return True
+    return False
+
+
+def _copied(seen: Observation, job: str, output: str) -> bool:
+    volume = seen.volumes.get(f"{job}.{output}")
+    return volume is not None and volume.mode == "Copy"
+
+
+def _model(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRecord:
+    model_id = step.seen.models.get(job.name)
+    if model_id is None:
+        problem = step.seen.problems.get(job.name)
+        if problem:
+            record = replace(record, reason="ModelRefused", message=problem)
+        step.actions.append(RegisterModel(job.name))
+        return record
+    return replace(
+        record,
+        phase=JobPhase.SUCCEEDED,
+        attempt=1,
+        started_at=record.ready_at,
+        finished_at=step.now,
+        reason=None,
+        message=None,
+        outputs={"model-id": OutputRecord(value=model_id)},
+    )
+
+
+def _observed(
+    step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRecord
+) -> JobRecord:
+    record = replace(
+        record,
+        pod=pod.name,
+        pod_uid=pod.uid,
+        node=pod.node or None,
+        ready_at=record.ready_at if record.ready_at is not None else pod.created_at,
+        started_at=pod.main.started_at if pod.main else None,
+        finished_at=pod.main.finished_at if pod.main else None,
+        reason=None,
+        message=None,
+        exit_code=None,
+    )
+    outcome = judge(pod, step.seen.results.get(pod.uid))
+    if step.seen.cancel:
+        return _cancelled(step, record, pod, going=isinstance(outcome, Going))
+    match outcome:
+        case Going(phase):
+            return _going(step, job, replace(record, phase=phase), pod)
+        case Broken(failure):
+            if pod.uploader is not None and pod.uploader.running:
+                step.actions.append(AbortUpload(job.name, pod.uid))
+            return _failed(step, job, record, failure)
+        case Unread():
+            step.actions.append(ReadResult(job.name, pod.uid))
+            return replace(record, phase=JobPhase.UPLOADING, reason="ReadingResult")
+        case Done(result):
+            return _done(step, job, record, pod, result.outputs if result else {})
+
+
+def _done(
+    step: _Step,
+    job: compiled.CompiledJob,
+    record: JobRecord,
+    pod: PodRecord,
+    found: Mapping[str, OutputRecord],
+) -> JobRecord:
+    versions = {
+        output.name: found[output.name]
+        for output in job.outputs
+        if output.type == "dataset" and output.name in found
+    }
+    if versions and pod.uid not in step.seen.committed:
+        step.actions.append(CommitOutputs(job.name, pod.uid, versions))
+        return replace(record, phase=JobPhase.UPLOADING, reason="Committing")
+    return replace(record, phase=JobPhase.SUCCEEDED, outputs=found, exit_code=0)
+
+
+def _going(step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
+    if record.phase is not JobPhase.STARTING:
+        return record
+    waiting = why(pod, secret_name=step.seen.policy.secret_name)
+    record = replace(record, reason=waiting.reason, message=waiting.message)
+    limit = starting.limit(pod, waiting)
+    if limit is None:
+        return record
+    if limit.at > step.now:
+        step.wake(limit.at)
+        return record
+    if not pod.deleting:
+        step.actions.append(DeletePod(pod.name, pod.uid, 0))
+    return _failed(step, job, record, limit.failure)
+
+
+def _cancelled(step: _Step, record: JobRecord, pod: PodRecord, *, going: bool) -> JobRecord:
+    """Stop an attempt; its record becomes final once nothing of it runs any more."""
+    main_ended = pod.main is not None and pod.main.terminated
+    if not pod.deleting and not pod.terminal:
+        step.actions.append(DeletePod(pod.name, pod.uid, CANCEL_GRACE_SECONDS))
+    if going and main_ended:
+        step.actions.append(AbortUpload(pod.job, pod.uid))
+    if pod.terminal or not pod.node or (main_ended and not going):
+        return replace(
+            record,
+            phase=JobPhase.CANCELLED,
+            reason="Cancelled",
+            finished_at=record.finished_at or step.now,
+        )
+    return replace(record, phase=_phase_of(pod), reason="Cancelling")
+
+
+def _phase_of(pod: PodRecord) -> JobPhase:
+    if pod.main is None or pod.main.started_at is None:
+        return JobPhase.STARTING
+    return JobPhase.UPLOADING if pod.main.terminated else JobPhase.RUNNING
+
+
+def _failed(
+    step: _Step, job: compiled.CompiledJob, record: JobRecord, failure: Failure
+) -> JobRecord:
+    step.failures.append((job.name, failure))
+    if step.seen.cancel:
+        return replace(record, phase=JobPhase.CANCELLED, reason="Cancelled", finished_at=step.now)
+    after = after_failure(record, failure, policy=step.seen.policy, now=step.now)
+    if after.retry_at is not None:
+        step.wake(after.retry_at)
+    return after

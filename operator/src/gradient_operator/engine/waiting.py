@@ -1,0 +1,117 @@
+"""Why a Pod does not run yet: the cluster's words turned into a reason and a remedy.
+
+The texts matched here are those of kube-scheduler and the kubelet (Kubernetes 1.29 to 1.34). What
+is not recognised is passed on as it is: an unknown wait is better shown than hidden.
+"""
+
+import re
+from dataclasses import dataclass
+
+from gradient_operator.engine.model import ContainerRecord, PodRecord
+
+_IMAGE_REASONS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+)
+_CONFIG_REASONS = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+)
+_MISSING_SECRET = re.compile(r'secret "(?P<secret>[^"]+)" not found')
+_MISSING_KEY = re.compile(r"couldn't find key (?P<key>\S+) in Secret \S*?/?(?P<secret>[^/\s]+)$")
+_UNBOUND = ("unbound immediate PersistentVolumeClaims", "persistentvolumeclaim", "storageclass")
+_PINNED = (
+    "volume node affinity conflict",
+    "didn't match PersistentVolume's node affinity",
+    "didn't find available persistent volumes to bind",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a Pod waits for; `blocked` when it will not go on without somebody's help."""
+
+    reason: str
+    message: str
+    blocked: bool = False
+    pinned: bool = False
+
+
+def why(pod: PodRecord, *, secret_name: str) -> Waiting:
+    """Say what the Pod waits for; `secret_name` is the Secret that `secret:KEY` refers to."""
+    if pod.unschedulable:
+        return _unschedulable(pod.unschedulable)
+    if not pod.node:
+        return Waiting("Scheduling", "waits for the scheduler")
+    for name, container in (("fetch", pod.fetch), ("uploader", pod.uploader), ("main", pod.main)):
+        if container is not None and container.waiting_reason:
+            found = _container(name, container, pod, secret_name)
+            if found is not None:
+                return found
+    if pod.fetch is not None and pod.fetch.running:
+        return Waiting("Fetching", "the input datasets are being fetched")
+    return Waiting("Starting", f"its containers are being started on {pod.node}")
+
+
+def _container(
+    name: str, container: ContainerRecord, pod: PodRecord, secret_name: str
+) -> Waiting | None:
+    reason, message = container.waiting_reason, container.waiting_message.strip()
+    if reason in _IMAGE_REASONS:
+        whose = "the image" if name == "main" else f"the operator's own image (container {name})"
+        text = (
+            f"{whose} cannot be pulled on {pod.node}: {message or reason}. Check its name and tag; "
+            "a private image needs a docker-registry Secret named under container-registries"
+        )
+        return Waiting("ImagePullFailed", text, blocked=True)
+    if reason in _CONFIG_REASONS:
+        return Waiting(*_config(message or reason, pod.namespace, secret_name), blocked=True)
+    if reason == "CrashLoopBackOff":
+        return Waiting("HelperCrashed", f"container {name} keeps ending: {message}", blocked=True)
+    return None
+
+
+def _config(message: str, namespace: str, secret_name: str) -> tuple[str, str]:
+    key = _MISSING_KEY.search(message)
+    if key:
+        command = (
+            f"kubectl -n {namespace} patch secret {key['secret']} --type merge "
+            f'-p \'{{"stringData":{{"{key["key"]}":"…"}}}}\''
+        )
+        text = f"Secret {key['secret']} has no key {key['key']!r}. Add it: {command}"
+        return "SecretMissing", text
+    secret = _MISSING_SECRET.search(message)
+    if secret:
+        name = secret["secret"]
+        command = f"kubectl -n {namespace} create secret generic {name} --from-literal=NAME=VALUE"
+        hint = " (it holds the values of secret:NAME)" if name == secret_name else ""
+        text = f"Secret {name}{hint} does not exist in namespace {namespace}. Create it: {command}"
+        return "SecretMissing", text
+    return "ContainerRefused", f"the container cannot be made: {message}"
+
+
+def _unschedulable(message: str) -> Waiting:
+    pinned = any(text in message for text in _PINNED)
+    if pinned:
+        return Waiting("VolumePinned", _pinned_text(message), pinned=True)
+    if any(text in message.lower() for text in (text.lower() for text in _UNBOUND)):
+        text = (
+            f"its volume's claim is not bound: {message}. Check the storage class "
+            "(kubectl get storageclass) or name one in policy.volumes.storageClass"
+        )
+        return Waiting("ClaimUnbound", text)
+    if "Insufficient" in message:
+        text = (
+            f"waits for room on a node: {message}. It starts when another job ends or a node joins"
+        )
+        return Waiting("Unschedulable", text)
+    text = (
+        f"no node fits: {message}. Check the node selector of its machine type "
+        "(kubectl get gradientinstancetypes) against kubectl get nodes --show-labels"
+    )
+    return Waiting("Unschedulable", text)
+
+
+def _pinned_text(message: str) -> str:
+    return (
+        f"its volume is held by a node that cannot take the job: {message}. "
+        "Set policy.volumes.mode to Copy, or name a ReadWriteMany storage class"
+    )
