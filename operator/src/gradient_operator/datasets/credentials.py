@@ -1,0 +1,74 @@
+"""Reads the keys of the object storage from a mounted Secret.
+
+Keys come from files only: values in the environment or in arguments show up in Pod specs, process
+lists and crash reports. The files are read at every call, so a rotated Secret takes effect.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gradient_operator.datasets.errors import StorageRefusedError
+
+DEFAULT_DIRECTORY: Final = Path("/var/run/gradient/storage")
+_LONGEST: Final = 64 * 1024
+_AMBIENT: Final = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Keys for one bucket; all None means that the platform's workload identity provides them."""
+
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    ca_certificate: str | None = field(default=None, repr=False)
+    """PEM text of a private certificate authority, trusted besides the system's."""
+
+
+def read_credentials(directory: Path = DEFAULT_DIRECTORY) -> Credentials:
+    """Read `accessKeyId`, `secretAccessKey`, optional `sessionToken` and `ca.crt`.
+
+    Raises:
+        StorageRefusedError: a key is missing and the platform provides no workload identity.
+    """
+    values = {name: _read(directory / name) for name in ("accessKeyId", "secretAccessKey")}
+    missing = [name for name, value in values.items() if value is None]
+    if missing and (len(missing) == 1 or not any(name in os.environ for name in _AMBIENT)):
+        raise StorageRefusedError(
+            f"The storage credentials in {directory} lack {' and '.join(missing)}: put them into "
+            "the Secret that the storage provider names.",
+            reason="CredentialsMissing",
+        )
+    return Credentials(
+        access_key_id=values["accessKeyId"],
+        secret_access_key=values["secretAccessKey"],
+        session_token=_read(directory / "sessionToken"),
+        ca_certificate=_read(directory / "ca.crt"),
+    )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LONGEST + 1)
+        text = raw.decode().strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageRefusedError(
+            f"The storage credential {path} cannot be read: {error}.",
+            reason="CredentialsUnreadable",
+        ) from error
+    if len(raw) > _LONGEST:
+        raise StorageRefusedError(
+            f"The storage credential {path} is longer than 64 KiB.", reason="CredentialsUnreadable"
+        )
+    return text or None

@@ -1,0 +1,287 @@
+"""Makes a version out of a directory: one pass over the data, constant memory.
+
+Small files are read by the walking thread and collected in packs; longer files are read, hashed and
+sent segment by segment in the pool's threads. Entries wait in order until their digest and place
+are known; how many can wait is bounded because the pool bounds what is under way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from gradient_operator.datasets.entries import (
+    DirectoryEntry,
+    FileEntry,
+    LinkEntry,
+    Locator,
+    PackedAt,
+    SegmentedAt,
+)
+from gradient_operator.datasets.errors import LocalDiskError
+from gradient_operator.datasets.layout import (
+    EMPTY_SHA256,
+    PACK_BYTES,
+    PACK_FILES,
+    SEGMENT_BYTES,
+    SMALL_FILE_BYTES,
+    pack_key,
+    segment_count,
+    segment_key,
+    tree_digest,
+)
+from gradient_operator.datasets.manifest import ManifestWriter, Version
+from gradient_operator.datasets.paths import display
+from gradient_operator.datasets.pool import TransferPool
+from gradient_operator.datasets.progress import ProgressMeter
+from gradient_operator.datasets.reuse import ReuseIndex
+from gradient_operator.datasets.walk import OpenFile, changed, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradient_operator.datasets.store import BlobStore
+
+
+def snapshot(
+    store: BlobStore,
+    source: str | os.PathLike[str],
+    *,
+    base: Sequence[str] = (),
+    missing_ok: bool = False,
+    concurrency: int = 8,
+    progress: ProgressMeter | None = None,
+) -> Version:
+    """Store the directory `source` as a version and return it.
+
+    `base` are digests of versions whose small files need not be sent again. With `missing_ok` a
+    directory that does not exist is an empty version. Memory: about 16 MiB times `concurrency`.
+
+    Raises:
+        TreeError: the directory holds something that a version cannot hold, or it changes.
+        StorageUnavailableError: the storage did not work for as long as the retry policy allows.
+        StorageRefusedError: the storage refuses us.
+        LocalDiskError: reading failed.
+        FileNotFoundError: there is no such directory.
+    """
+    store.ensure_format()
+    reuse = ReuseIndex(store)
+    reuse.load(base)
+    with ExitStack() as stack:
+        manifest = stack.enter_context(ManifestWriter())
+        pool = TransferPool(concurrency)
+        work = _Snapshot(store, manifest, pool, reuse, progress or ProgressMeter())
+        stack.callback(work.close)
+        stack.enter_context(pool)
+        try:
+            work.add_all(source)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+        work.finish()
+        return manifest.store(store)
+
+
+class _Pack:
+    """Small files, one after the other; `digest` is known when the pack has been hashed."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.files = 0
+        self.digest = ""
+
+    def has_room(self, size: int) -> bool:
+        return self.files < PACK_FILES and len(self.data) + size <= PACK_BYTES
+
+    def add(self, data: bytes) -> int:
+        offset = len(self.data)
+        self.data += data
+        self.files += 1
+        return offset
+
+
+class _Segments:
+    """The segments of one file: raw digests in order, and how many are still to come."""
+
+    def __init__(self, file: OpenFile) -> None:
+        self.file = file
+        self.count = segment_count(file.size)
+        self.digests = bytearray(32 * self.count)
+        self._missing = self.count
+        self._lock = Lock()
+        self._is_open = True
+        self.done = False
+
+    def close(self) -> None:
+        """Close the file, once."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self.file.fd)
+
+    def finished_one(self) -> bool:
+        """Count a segment; True for the last."""
+        with self._lock:
+            self._missing -= 1
+            return self._missing == 0
+
+    def resolve(self) -> tuple[FileEntry, Locator]:
+        names = tuple(
+            self.digests[start : start + 32].hex() for start in range(0, 32 * self.count, 32)
+        )
+        digest = names[0] if self.count == 1 else tree_digest(self.digests)
+        file = self.file
+        return FileEntry(file.path, file.size, digest, file.executable), SegmentedAt(names)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An entry whose turn has not come, with what its place depends on."""
+
+    entry: FileEntry | DirectoryEntry | LinkEntry | None
+    place: Locator | _Segments | tuple[_Pack, int] | None
+
+    def resolve(self) -> tuple[FileEntry | DirectoryEntry | LinkEntry, Locator | None] | None:
+        """Return entry and locator as soon as both are known."""
+        place = self.place
+        if isinstance(place, _Segments):
+            return place.resolve() if place.done else None
+        assert self.entry is not None  # noqa: S101  # only files in segments wait for their digest
+        if isinstance(place, tuple):
+            pack, offset = place
+            return (self.entry, PackedAt(pack.digest, offset)) if pack.digest else None
+        return self.entry, place
+
+
+class _Snapshot:
+    """One pass over one directory."""
+
+    def __init__(
+        self,
+        store: BlobStore,
+        manifest: ManifestWriter,
+        pool: TransferPool,
+        reuse: ReuseIndex,
+        progress: ProgressMeter,
+    ) -> None:
+        self._store = store
+        self._manifest = manifest
+        self._pool = pool
+        self._reuse = reuse
+        self._progress = progress
+        self._pack = _Pack()
+        self._waiting: deque[_Waiting] = deque()
+
+    def add_all(self, source: str | os.PathLike[str]) -> None:
+        """Walk, read and send."""
+        for found in walk(source):
+            self._store.cancellation.check()
+            if not isinstance(found, OpenFile):
+                self._waiting.append(_Waiting(found, None))
+            elif found.size < SMALL_FILE_BYTES:
+                self._add_small(found)
+            else:
+                self._add_long(found)
+            self._write_known()
+
+    def finish(self) -> None:
+        """Send the last pack, wait for everything, and write the remaining entries."""
+        self._send_pack()
+        self._pool.drain()
+        self._write_known()
+
+    def close(self) -> None:
+        """Close the files that a failure left open; no task may be running."""
+        for waiting in self._waiting:
+            if isinstance(waiting.place, _Segments):
+                waiting.place.close()
+
+    def _write_known(self) -> None:
+        while self._waiting:
+            known = self._waiting[0].resolve()
+            if known is None:
+                return
+            self._manifest.add(*known)
+            self._waiting.popleft()
+
+    def _add_small(self, file: OpenFile) -> None:
+        try:
+            data = _read(file, start=0, size=file.size)
+            if len(data) != file.size:
+                raise changed(file.path)
+            file.check_unchanged()
+        finally:
+            os.close(file.fd)
+        digest = hashlib.sha256(data).hexdigest() if data else EMPTY_SHA256
+        entry = FileEntry(file.path, file.size, digest, file.executable)
+        self._waiting.append(_Waiting(entry, self._place(entry, data)))
+        self._progress.add(files=1, size=file.size)
+
+    def _place(self, entry: FileEntry, data: bytes) -> Locator | tuple[_Pack, int] | None:
+        if not data:
+            return None
+        reused = self._reuse.find(entry)
+        if reused is not None:
+            return reused
+        if not self._pack.has_room(len(data)):
+            self._send_pack()
+        return self._pack, self._pack.add(data)
+
+    def _send_pack(self) -> None:
+        pack, self._pack = self._pack, _Pack()
+        if pack.files:
+            self._pool.submit(partial(self._store_pack, pack))
+
+    def _store_pack(self, pack: _Pack) -> None:
+        data = pack.data
+        digest = hashlib.sha256(data).hexdigest()
+        self._store.add(pack_key(digest), data)
+        pack.data = bytearray()
+        pack.digest = digest
+
+    def _add_long(self, file: OpenFile) -> None:
+        segments = _Segments(file)
+        self._waiting.append(_Waiting(None, segments))
+        for number in range(segments.count):
+            self._pool.submit(partial(self._store_segment, segments, number))
+            self._write_known()
+
+    def _store_segment(self, segments: _Segments, number: int) -> None:
+        file = segments.file
+        start = number * SEGMENT_BYTES
+        size = min(SEGMENT_BYTES, file.size - start)
+        data = _read(file, start=start, size=size)
+        if len(data) != size:
+            raise changed(file.path)
+        digest = hashlib.sha256(data)
+        self._store.add(segment_key(digest.hexdigest()), data)
+        segments.digests[32 * number : 32 * number + 32] = digest.digest()
+        is_last = segments.finished_one()
+        if is_last:
+            file.check_unchanged()
+            segments.close()
+            segments.done = True
+        self._progress.add(files=int(is_last), size=size)
+
+
+def _read(file: OpenFile, *, start: int, size: int) -> bytes:
+    """Read up to `size` bytes; fewer only at the end of the file."""
+    parts: list[bytes] = []
+    while size > 0:
+        try:
+            part = os.pread(file.fd, size, start)
+        except OSError as error:
+            raise LocalDiskError(
+                f"Reading {display(file.path)} failed: {error.strerror}."
+            ) from error
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,244 @@
+"""A bucket as this package uses it: blobs that never change, named by the digest of their bytes.
+
+Adds to a backend what every caller needs: the prefix, retries with back-off, cancellation, and the
+rule for objects that exist already. It never deletes and never creates a bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from random import SystemRandom
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+
+from gradient_operator.datasets.backend import (
+    Backend,
+    BlobExistsError,
+    BlobInfo,
+    Data,
+    open_backend,
+)
+from gradient_operator.datasets.errors import (
+    BlobCorruptError,
+    BlobMissingError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
+from gradient_operator.datasets.layout import FORMAT_KEY, format_body
+from gradient_operator.datasets.pool import Cancellation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gradient_operator.datasets.credentials import Credentials
+    from gradient_operator.datasets.location import StorageLocation
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_random = SystemRandom()
+
+HEAD_FIRST_BYTES: Final = 256 * 1024
+"""Blobs of at least this size are asked for before they are sent: a conditional PUT that is
+rejected has cost its whole body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long an operation is tried again while the storage is unavailable; all in seconds."""
+
+    first_delay: float = 0.2
+    longest_delay: float = 10.0
+    elapsed: float = 300.0
+    """Give up when one operation has failed for so long."""
+    deadline: float | None = None
+    """Give up at this time of `time.monotonic`, whatever the operation."""
+
+    def delay(self, attempt: int) -> float:
+        """Return the pause after failure number `attempt` (from 0): exponential, with jitter."""
+        bound = min(self.longest_delay, self.first_delay * 2.0 ** min(attempt, 30))
+        return float(_random.uniform(bound / 2, bound))
+
+
+class BlobStore:
+    """Reads and writes immutable blobs and the few small objects beside them.
+
+    All methods raise `StorageUnavailableError` when the retry policy is exhausted and
+    `StorageRefusedError` at once; safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        prefix: str = "",
+        retry: RetryPolicy | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        self._backend = backend
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._retry = retry or RetryPolicy()
+        self.cancellation = cancellation or Cancellation()
+
+    @classmethod
+    def open(
+        cls,
+        location: StorageLocation,
+        credentials: Credentials | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> BlobStore:
+        """Connect to a location; no request is made yet.
+
+        Raises:
+            StorageRefusedError: the settings cannot be used.
+        """
+        backend = open_backend(location, credentials)
+        return cls(backend, prefix=location.prefix, retry=retry, cancellation=cancellation)
+
+    def with_deadline(self, deadline: float) -> BlobStore:
+        """Return the same store, retrying until `deadline` of `time.monotonic` and no longer."""
+        return BlobStore(
+            self._backend,
+            prefix=self._prefix,
+            retry=replace(self._retry, deadline=deadline, elapsed=float("inf")),
+            cancellation=self.cancellation,
+        )
+
+    def add(self, key: str, data: Data) -> bool:
+        """Make sure that a content-addressed blob is there; True if this call wrote it.
+
+        A conflict proves nothing: it may be another writer that still fails. So the object must be
+        seen with the right size, or it is written again without a condition, with equal bytes.
+        """
+        if len(data) >= HEAD_FIRST_BYTES and self.size(key) == len(data):
+            return False
+        try:
+            self._call(lambda: self._backend.put(self._prefix + key, data, create=True))
+        except BlobExistsError:
+            if self.size(key) == len(data):
+                return False
+            self.put(key, data)
+        return True
+
+    def put(self, key: str, data: Data) -> None:
+        """Write an object, replacing one that is there."""
+        self._call(lambda: self._backend.put(self._prefix + key, data, create=False))
+
+    def get(self, key: str, *, start: int = 0, end: int | None = None) -> memoryview:
+        """Read an object or the range `start` up to `end` of it.
+
+        Raises:
+            BlobMissingError: there is no such object.
+        """
+        return self._call(lambda: self._backend.get(self._prefix + key, start, end))
+
+    def get_verified(self, key: str, digest: str, *, size: int) -> memoryview:
+        """Read a whole blob of `size` bytes whose SHA-256 is `digest`.
+
+        Raises:
+            BlobCorruptError: twice in a row the bytes were not the promised ones.
+            BlobMissingError: there is no such object.
+        """
+        for _ in range(2):
+            data = self.get(key)
+            if len(data) == size and hashlib.sha256(data).hexdigest() == digest:
+                return data
+        raise BlobCorruptError(
+            f"The object {key} does not hold the bytes that its name promises: it was changed or "
+            "damaged in the storage. Restore it from a backup or make the version again."
+        )
+
+    def spool(self, key: str, *, limit: int) -> BinaryIO:
+        """Copy an object of at most `limit` bytes to a temporary file, positioned at its start.
+
+        Raises:
+            BlobMissingError: there is no such object.
+            BlobCorruptError: the object is longer.
+        """
+
+        def attempt() -> BinaryIO:
+            file = open_spool()
+            try:
+                self._copy(key, file, limit)
+            except BaseException:
+                file.close()
+                raise
+            file.seek(0)
+            return file
+
+        return self._call(attempt)
+
+    def _copy(self, key: str, file: BinaryIO, limit: int) -> None:
+        for piece in self._backend.stream(self._prefix + key):
+            self.cancellation.check()
+            if file.tell() + len(piece) > limit:
+                raise BlobCorruptError(f"The object {key} is longer than {limit} bytes.")
+            file.write(piece)
+
+    def size(self, key: str) -> int | None:
+        """Length of an object in bytes, or None if there is none."""
+        return self._call(lambda: self._backend.size(self._prefix + key))
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        """All objects below a folder, with keys relative to the store's prefix; not retried."""
+        for info in self._backend.list(self._prefix + prefix):
+            yield replace(info, key=info.key.removeprefix(self._prefix))
+
+    def ensure_format(self) -> None:
+        """Write the layout's marker if it is missing, and refuse another layout.
+
+        Raises:
+            StorageRefusedError: the bucket holds a layout that this program does not know.
+        """
+        if not self.check_format():
+            self.add(FORMAT_KEY, format_body())
+
+    def check_format(self) -> bool:
+        """Tell whether the layout's marker is there.
+
+        Raises:
+            StorageRefusedError: the bucket holds a layout that this program does not know.
+        """
+        try:
+            body = bytes(self.get(FORMAT_KEY, start=0)[:4096])
+        except BlobMissingError:
+            return False
+        if body != format_body():
+            raise StorageRefusedError(
+                f"The object {self._prefix}{FORMAT_KEY} names a layout of datasets that this "
+                "program does not know: use the version that wrote it, or another prefix.",
+                reason="LayoutUnknown",
+            )
+        return True
+
+    def _call(self, operation: Callable[[], T]) -> T:
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            self.cancellation.check()
+            try:
+                return operation()
+            except StorageUnavailableError as error:
+                delay = self._retry.delay(attempt)
+                if self._is_over(time.monotonic() + delay, started):
+                    raise
+                _log.warning("%s Trying again in %.1f s.", error, delay)
+            self.cancellation.pause(delay)
+            attempt += 1
+
+    def _is_over(self, now: float, started: float) -> bool:
+        deadline = self._retry.deadline
+        return now - started > self._retry.elapsed or (deadline is not None and now > deadline)
+
+
+def open_spool() -> BinaryIO:
+    """Open a nameless temporary file, or memory where there is no writable folder for it."""
+    try:
+        return tempfile.TemporaryFile(prefix="gradient-")
+    except OSError:
+        return io.BytesIO()
