@@ -1,0 +1,233 @@
+"""Which of several operators is the active one, decided by a Lease (`coordination.k8s.io`).
+
+The protocol and the default times are client-go's. Time is measured on this machine's monotonic
+clock alone: the timestamps in the Lease are for people. A leader that cannot renew stops calling
+itself one (`is_leader`) before any other may take the Lease, whatever hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gradient_operator.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from gradient_operator.kube.resources import LEASES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradient_operator.kube.client import KubeClient
+    from gradient_operator.observability.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+
+class LeadershipLost(Exception):
+    """Another process may lead now: stop writing at once, and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionTimes:
+    """Seconds. A Lease that nobody renews is free after `duration`.
+
+    A leader gives up `renew_deadline` after its last renewal, and all try again every
+    `retry_period`. Defaults are client-go's.
+    """
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.retry_period < self.renew_deadline < self.duration:
+            raise ValueError(
+                f"retry period {self.retry_period} s must be below the renew deadline "
+                f"{self.renew_deadline} s, and that below the duration {self.duration} s"
+            )
+
+
+class LeaseElector:
+    """Takes, keeps and gives back the Lease `namespace/name` as `identity`.
+
+    Use: `await acquire()`, then work while `await hold()` runs beside it; check `is_leader()`
+    before each write; at the end stop the work first and then `await release()`.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        times: ElectionTimes | None = None,
+        metrics: Metrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._times = times or ElectionTimes()
+        self._clock = clock
+        self._lease: dict[str, Any] | None = None
+        """The Lease as last seen, and since when its holder has not renewed it."""
+        self._unchanged_since = 0.0
+        self._leading_until = float("-inf")
+        if metrics is not None:
+            metrics.leader.set_function(lambda: float(self.is_leader()))
+
+    def is_leader(self) -> bool:
+        """Whether this process may write now; turns False by the clock alone."""
+        return self._clock() < self._leading_until
+
+    @property
+    def holder(self) -> str:
+        """The identity that the Lease named when it was last seen; empty if none."""
+        return str(_spec(self._lease).get("holderIdentity") or "")
+
+    async def acquire(self) -> None:
+        """Return when this process leads; errors of the API server only delay it."""
+        while True:
+            try:
+                async with asyncio.timeout(self._times.renew_deadline):
+                    if await self._try_to_lead():
+                        logger.info("leading", extra={"identity": self._identity})
+                        return
+            except (KubeError, TimeoutError) as error:
+                logger.warning("cannot ask for the lease: %s", error)
+            await asyncio.sleep(self._times.retry_period)
+
+    async def hold(self) -> None:
+        """Renew until cancelled.
+
+        Raises:
+            LeadershipLost: another process holds the Lease, or it could not be renewed in time.
+        """
+        while True:
+            await asyncio.sleep(min(self._times.retry_period, max(self._remaining(), 0)))
+            if not self.is_leader():
+                raise LeadershipLost(
+                    f"the lease {self._namespace}/{self._name} could not be renewed for "
+                    f"{self._times.renew_deadline} s"
+                )
+            try:
+                async with asyncio.timeout(self._remaining()):
+                    if not await self._try_to_lead():
+                        self._leading_until = float("-inf")
+                        raise LeadershipLost(f"{self.holder or 'nobody'} holds the lease now")
+            except (KubeError, TimeoutError) as error:
+                logger.warning("cannot renew the lease: %s", error)
+
+    async def release(self) -> None:
+        """Give the Lease back so that a standby takes over at once; never raises for the API."""
+        if not self.is_leader():
+            return
+        self._leading_until = float("-inf")
+        now = _now()
+        body = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now}
+        try:
+            async with asyncio.timeout(self._times.retry_period):
+                await self._patch(body)
+        except (KubeError, TimeoutError) as error:
+            logger.warning("cannot give the lease back, a standby has to wait: %s", error)
+
+    async def _try_to_lead(self) -> bool:
+        """Renew our own Lease, or take a free one; False if another holds it."""
+        started = self._clock()
+        if self.holder != self._identity or not self.is_leader():
+            await self._look()
+        if self._lease is None:
+            return await self._create(started)
+        if self.holder not in ("", self._identity) and not self._abandoned():
+            return False
+        return await self._take(started)
+
+    async def _look(self) -> None:
+        try:
+            lease = await self._client.get(LEASES, namespace=self._namespace, name=self._name)
+        except NotFound:
+            self._lease = None
+            return
+        self._see(lease)
+
+    def _see(self, lease: dict[str, Any]) -> None:
+        if _spec(lease) != _spec(self._lease) or self._lease is None:
+            self._unchanged_since = self._clock()
+        self._lease = lease
+
+    def _abandoned(self) -> bool:
+        """Whether the holder has not renewed for as long as the holder itself promised to."""
+        promised = float(_spec(self._lease).get("leaseDurationSeconds") or self._times.duration)
+        return self._clock() >= self._unchanged_since + promised
+
+    async def _create(self, started: float) -> bool:
+        now = _now()
+        body = {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": self._seconds(),
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": 0,
+            },
+        }
+        try:
+            self._see(await self._client.create(LEASES, body, namespace=self._namespace))
+        except AlreadyExists:
+            return False
+        self._leading_until = started + self._times.renew_deadline
+        return True
+
+    async def _take(self, started: float) -> bool:
+        now = _now()
+        spec: dict[str, Any] = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": self._seconds(),
+            "renewTime": now,
+        }
+        if self.holder != self._identity:
+            spec["acquireTime"] = now
+            spec["leaseTransitions"] = int(_spec(self._lease).get("leaseTransitions") or 0) + 1
+        try:
+            self._see(await self._patch(spec))
+        except Conflict:
+            await self._look()
+            if self.holder != self._identity:
+                return False
+            if _spec(self._lease).get("renewTime") != now:
+                raise  # somebody touched the Lease, ours was not written: this is no renewal
+        except NotFound:
+            self._lease = None
+            return await self._create(started)
+        self._leading_until = started + self._times.renew_deadline
+        return True
+
+    async def _patch(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Patch the Lease as last seen: the server refuses if it has changed since."""
+        seen = (self._lease or {}).get("metadata", {}).get("resourceVersion")
+        body = {"metadata": {"resourceVersion": seen}, "spec": spec}
+        return await self._client.merge_patch(
+            LEASES, body, namespace=self._namespace, name=self._name
+        )
+
+    def _remaining(self) -> float:
+        return self._leading_until - self._clock()
+
+    def _seconds(self) -> int:
+        return max(1, round(self._times.duration))
+
+
+def _spec(lease: dict[str, Any] | None) -> dict[str, Any]:
+    return (lease or {}).get("spec") or {}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

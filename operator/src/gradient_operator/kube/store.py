@@ -1,0 +1,214 @@
+"""What a reflector believes to exist: what the watch said, and what our own writes promise.
+
+A write's answer arrives before the watch confirms it; planning on the watch alone would do the
+same work twice. So an answer may be assumed. An assumption yields to the watch as soon as the
+watch has caught up, and ends by itself after a minute. Pure bookkeeping: no I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+logger = logging.getLogger(__name__)
+
+ASSUMPTION_LIFE: Final = 60.0
+"""Seconds for which an assumption holds without the watch confirming it."""
+TOMBSTONE_LIFE: Final = 300.0
+"""Seconds for which the UID of a deleted object is remembered, against late answers."""
+
+Key = tuple[str, str]
+"""Namespace (empty for kinds of the cluster) and name."""
+
+
+class Projection(Protocol):
+    """The few fields of an object that are kept; equal projections mean that nothing changed.
+
+    `resource_version` must not take part in the comparison, or every change counts.
+    """
+
+    @property
+    def uid(self) -> str:
+        """`metadata.uid`."""
+
+    @property
+    def namespace(self) -> str:
+        """`metadata.namespace`, empty for kinds of the cluster."""
+
+    @property
+    def name(self) -> str:
+        """`metadata.name`."""
+
+    @property
+    def resource_version(self) -> str:
+        """`metadata.resourceVersion`."""
+
+
+R = TypeVar("R", bound=Projection)
+
+
+@dataclass(slots=True)
+class _Assumption(Generic[R]):
+    """What a write promised (None: deletion), and what the watch still says of the same key."""
+
+    record: R | None
+    watched: R | None
+    expires: float
+
+
+class Store(Generic[R]):
+    """The objects of one kind by key; tells `on_change(old, new)` when one visibly changed.
+
+    An exception from `on_change` is logged and goes no further: the others must still be seen.
+    """
+
+    def __init__(
+        self,
+        on_change: Callable[[R | None, R | None], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_change = on_change
+        self._clock = clock
+        self._items: dict[Key, R] = {}
+        self._assumed: dict[Key, _Assumption[R]] = {}
+        self._expiries: deque[tuple[float, Key, _Assumption[R]]] = deque()
+        self._tombstones: dict[str, float] = {}
+        self.items: Mapping[Key, R] = MappingProxyType(self._items)
+
+    def observe(self, new: R) -> None:
+        """The watch, or a list, shows `new`."""
+        key = (new.namespace, new.name)
+        assumption = self._assumed.get(key)
+        if new.uid in self._tombstones:
+            return
+        if assumption is None:
+            if not _older(new, self._items.get(key)):
+                self._show(key, new)
+        elif self._confirms(new, assumption):
+            del self._assumed[key]
+            self._show(key, new)
+        else:
+            assumption.watched = new
+
+    def remove(self, key: Key, uid: str) -> None:
+        """The watch says that the object with `uid` is gone."""
+        self._bury(uid)
+        assumption = self._assumed.get(key)
+        if assumption is not None:
+            assumption.watched = None
+            if assumption.record is not None and assumption.record.uid != uid:
+                return  # a namesake that we have just made lives on
+            del self._assumed[key]
+        shown = self._items.get(key)
+        if shown is not None and shown.uid == uid:
+            self._show(key, None)
+
+    def retain(self, keys: set[Key], version: str) -> None:
+        """A complete list, taken at `version`, holds `keys` and no others: drop the rest."""
+        for key, record in list(self._items.items()):
+            if key in keys:
+                continue
+            assumption = self._assumed.get(key)
+            if assumption is not None and _newer_than(record.resource_version, version):
+                assumption.watched = None  # made after the list was taken
+            else:
+                self.remove(key, record.uid)
+        for key, assumption in list(self._assumed.items()):
+            if assumption.record is None and key not in keys:
+                self._assumed.pop(key)  # the deletion that was assumed has come true
+
+    def assume(self, record: R) -> None:
+        """A write of ours was answered with `record`: show it until the watch has caught up."""
+        key = (record.namespace, record.name)
+        shown = self._items.get(key)
+        if record.uid in self._tombstones or _older(record, shown):
+            return
+        if shown is not None and shown == record and key not in self._assumed:
+            return
+        self._assume(key, record)
+
+    def assume_deleted(self, record: R) -> None:
+        """A deletion of ours took effect at once: hide the object until the watch confirms it.
+
+        Not for a graceful deletion, after which the object still lives: assume its projection
+        with the deletion marked instead.
+        """
+        key = (record.namespace, record.name)
+        shown = self._items.get(key)
+        if shown is not None and shown.uid == record.uid:
+            self._assume(key, None)
+
+    def expire(self) -> None:
+        """End assumptions and tombstones whose time is over; call it every second or so."""
+        now = self._clock()
+        while self._expiries and self._expiries[0][0] <= now:
+            _, key, assumption = self._expiries.popleft()
+            if self._assumed.get(key) is assumption:
+                del self._assumed[key]
+                logger.warning("the watch never confirmed a write", extra={"object": "/".join(key)})
+                self._show(key, assumption.watched)
+        while self._tombstones:
+            uid, until = next(iter(self._tombstones.items()))
+            if until > now:
+                break
+            del self._tombstones[uid]
+
+    def _assume(self, key: Key, record: R | None) -> None:
+        before = self._assumed.get(key)
+        watched = before.watched if before is not None else self._items.get(key)
+        expires = self._clock() + ASSUMPTION_LIFE
+        assumption = _Assumption(record, watched, expires)
+        self._assumed[key] = assumption
+        self._expiries.append((expires, key, assumption))
+        self._show(key, record)
+
+    def _confirms(self, new: R, assumption: _Assumption[R]) -> bool:
+        """Whether the watch, showing `new`, has caught up with what was assumed."""
+        if assumption.record is not None:
+            return not _older(new, assumption.record)
+        deleted = assumption.watched
+        return deleted is None or deleted.uid != new.uid
+
+    def _bury(self, uid: str) -> None:
+        self._tombstones.pop(uid, None)  # to the end: the dict stays in the order of expiry
+        self._tombstones[uid] = self._clock() + TOMBSTONE_LIFE
+
+    def _show(self, key: Key, new: R | None) -> None:
+        old = self._items.get(key)
+        if new is None:
+            self._items.pop(key, None)
+        else:
+            self._items[key] = new
+        if old is not None and new is not None and old.uid != new.uid:
+            self._bury(old.uid)
+            self._tell(old, None)  # another object under the same name
+            old = None
+        if old != new:
+            self._tell(old, new)
+
+    def _tell(self, old: R | None, new: R | None) -> None:
+        try:
+            self._on_change(old, new)
+        except Exception:
+            logger.exception("a change could not be handed on")
+
+
+def _older(new: Projection, stored: Projection | None) -> bool:
+    """Whether `new` is surely older: versions are compared only if both are integers."""
+    if stored is None:
+        return False
+    return _newer_than(stored.resource_version, new.resource_version)
+
+
+def _newer_than(version: str, other: str) -> bool:
+    if version.isdecimal() and other.isdecimal():
+        return int(version) > int(other)
+    return False

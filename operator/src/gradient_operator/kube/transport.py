@@ -1,0 +1,232 @@
+"""One HTTP connection pool to the API server: timeouts, retries, errors, and the counting of it.
+
+Speaks bytes. What a path, a verb or a body means is the client's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import aiohttp
+
+from gradient_operator.kube.backoff import Backoff
+from gradient_operator.kube.errors import KubeError, Unreachable, error_of_answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from gradient_operator.kube.credentials import Credentials
+
+IN_FLIGHT: Final = 72
+"""Requests at once: 64 writes of the operator and room for its reads; more only adds latency."""
+SILENCE: Final = 75.0
+"""Seconds without a byte after which a watch is dead: the server sends bookmarks every 60 s."""
+_UNAUTHORIZED: Final = 401
+
+
+class RequestObserver(Protocol):
+    """Is told of every attempt: verb, plural of the resource, HTTP code (0: none), seconds."""
+
+    def __call__(self, verb: str, resource: str, code: int, seconds: float, /) -> None:
+        """Note one attempt; must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how long a request is tried; times in seconds.
+
+    A `Retry-After` above `longest_wait` ends the trying: the caller knows better what to do
+    meanwhile.
+    """
+
+    attempts: int = 5
+    first_wait: float = 0.2
+    longest_wait: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, and for a whole request (streams have no end but silence)."""
+
+    connect: float = 5.0
+    total: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. `replay` says whether sending it twice is the same as sending it once."""
+
+    verb: str
+    method: str
+    path: str
+    resource: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+    replay: bool = True
+
+
+class Transport:
+    """Sends calls with the credentials of one server; belongs to one event loop."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        user_agent: str,
+        observer: RequestObserver | None = None,
+        retries: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._credentials = credentials
+        self._observer = observer
+        self._retries = retries or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
+        # The limit is ours, not the pool's: waiting for a turn must not eat a request's timeout,
+        # and a watch must not take a place for ever.
+        self._turns = asyncio.Semaphore(IN_FLIGHT)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=30, socket_factory=_socket_with_keepalive
+            ),
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+        )
+
+    async def close(self) -> None:
+        """Close all connections; streams that are open end with an error."""
+        await self._session.close()
+
+    async def request(self, call: Call) -> bytes:
+        """Send `call`, again where that is safe, and return the answer's body.
+
+        Raises:
+            KubeError: the last attempt's error.
+        """
+        backoff = Backoff(self._retries.first_wait, self._retries.longest_wait)
+        attempt = 0
+        renewed = False
+        while True:
+            attempt += 1
+            try:
+                return await self._once(call)
+            except KubeError as error:
+                if error.status == _UNAUTHORIZED and not renewed:
+                    renewed = True  # nothing was done yet, so any request may be sent again
+                    self._credentials.authorization.expire()
+                    continue
+                if attempt >= self._retries.attempts or not _may_repeat(call, error):
+                    raise
+                wait = max(backoff.next(), error.retry_after or 0.0)
+                if wait > self._retries.longest_wait:
+                    raise
+            await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def stream(
+        self, call: Call, *, silence: float | None = SILENCE
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open `call` once and give its body in chunks as they come.
+
+        `silence` is the longest time in seconds without a byte; None waits for ever and leaves
+        it to TCP's keep-alive to notice a dead peer.
+
+        Raises:
+            KubeError: the server refused, or (from the chunks) the connection broke.
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=self._timeouts.connect, sock_read=silence)
+        response = await self._open(call, timeout)
+        try:
+            yield _chunks(response, call)
+        finally:
+            response.close()
+
+    async def _once(self, call: Call) -> bytes:
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=self._timeouts.connect, total=self._timeouts.total
+        )
+        async with self._turns:
+            response = await self._open(call, timeout)
+            async with response:
+                try:
+                    return await response.read()
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    raise _unreachable(call, error) from error
+
+    async def _open(self, call: Call, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """Send and wait for the headers; anything but success is raised."""
+        credentials = self._credentials
+        headers = {}
+        if authorization := await credentials.authorization.header():
+            headers["Authorization"] = authorization
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+        started = time.perf_counter()
+        code = 0
+        try:
+            response = await self._session.request(
+                call.method,
+                credentials.server + call.path,
+                params=call.query,
+                data=call.body,
+                headers=headers,
+                timeout=timeout,
+                ssl=credentials.tls or True,
+                server_hostname=credentials.tls_name,
+                proxy=credentials.proxy,
+                allow_redirects=False,
+            )
+            code = response.status
+            if response.ok:
+                return response
+            async with response:
+                raise error_of_answer(code, await response.read(), retry_after=_patience(response))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(call, error) from error
+        finally:
+            if self._observer is not None:
+                self._observer(call.verb, call.resource, code, time.perf_counter() - started)
+
+
+async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _unreachable(call, error) from error
+
+
+def _may_repeat(call: Call, error: KubeError) -> bool:
+    if isinstance(error, Unreachable) and not error.sent:
+        return error.retryable
+    return call.replay and error.retryable
+
+
+def _patience(response: aiohttp.ClientResponse) -> float | None:
+    """Return `Retry-After` in seconds; the API server never sends the header's date form."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _unreachable(call: Call, error: Exception) -> Unreachable:
+    what = str(error) or type(error).__name__
+    unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    result = Unreachable(f"{call.method} {call.path}: {what}", sent=not unsent)
+    # A certificate that is refused now will be refused in a second, too.
+    result.retryable = not isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL)
+    return result
+
+
+def _socket_with_keepalive(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make a socket that notices a vanished peer in about a minute, also when it only listens."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
