@@ -11,7 +11,9 @@ MAX_JOBS: Final = 1_500
 MAX_NEEDS: Final = 1_000
 MAX_SLOTS: Final = 64
 """Inputs, or outputs, of one job."""
-MAX_ENV: Final = 256
+MAX_ENV: Final = 128
+MAX_ARGS: Final = 256
+"""With MAX_ENV and MAX_JOBS bounded by the cost of the rule that adds up a file's text."""
 MAX_TEXT: Final = 262_144
 """Characters in one script or argument; a whole object must stay below etcd's 1.5 MiB."""
 MAX_NAME: Final = 63

@@ -19,11 +19,14 @@ MAX_EDGES: Final = 20_000
 """Names in the `needs` of all jobs together; more would end in "cost limit exceeded"."""
 MAX_OBJECT_NAME: Final = 63
 """Names of workflows and runs become labels."""
+MAX_TOTAL_TEXT: Final = 524_288
+"""Characters of all scripts, arguments and variables of a file: a run holds a copy of it beside the
+status of all jobs, and etcd takes 1.5 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry of `x-kubernetes-validations`; `expression` gives a message from the object."""
+    """One entry of `x-kubernetes-validations`; `expression` makes a message from the object."""
 
     rule: str
     message: str
@@ -38,22 +41,35 @@ class Rule:
 
 
 _EDGES: Final = "self.map(j, has(self[j].needs) ? size(self[j].needs) : 0).sum()"
+_DENSE: Final = f"{_EDGES} > {MAX_EDGES}"
+_SCRIPT: Final = "has(self[j].with) && has(self[j].with.script) ? size(self[j].with.script) : 0"
+_ARGS: Final = (
+    "has(self[j].with) && has(self[j].with.args) ? self[j].with.args.map(a, size(a)).sum() : 0"
+)
+_ENV: Final = "has(self[j].env) ? self[j].env.map(e, size(self[j].env[e])).sum() : 0"
 
 JOBS: Final = (
     Rule(
         rule=f"{_EDGES} <= {MAX_EDGES}",
         message=f"the lists `needs` of all jobs together may hold at most {MAX_EDGES} names: "
-        "let jobs need one job that gathers, instead of each other",
+        "put a job between that gathers, instead of letting every job need every other",
     ),
     Rule(
-        rule=f"{_EDGES} > {MAX_EDGES} || "
-        "self.all(j, !has(self[j].needs) || self[j].needs.all(n, n in self))",
+        rule=f"{_DENSE} || self.all(j, !has(self[j].needs) || self[j].needs.all(n, n in self))",
         message="every name in `needs` must be the name of a job",
+        expression="'every name in `needs` must be the name of a job: look at job ' + "
+        "self.filter(j, has(self[j].needs) && !self[j].needs.all(n, n in self))[0]",
     ),
     Rule(
-        rule=f"{_EDGES} > {MAX_EDGES} || "
-        "self.all(j, !has(self[j].needs) || self[j].needs.all(n, n != j))",
+        rule=f"{_DENSE} || self.all(j, !has(self[j].needs) || self[j].needs.all(n, n != j))",
         message="a job must not need itself",
+        expression="'a job must not need itself: look at job ' + "
+        "self.filter(j, has(self[j].needs) && self[j].needs.exists(n, n == j))[0]",
+    ),
+    Rule(
+        rule=f"self.map(j, ({_SCRIPT}) + ({_ARGS}) + ({_ENV})).sum() <= {MAX_TOTAL_TEXT}",
+        message="the scripts, arguments and variables of all jobs together may have at most "
+        f"{MAX_TOTAL_TEXT} characters: move code into an image or a repository",
     ),
 )
 DATASET_OUTPUT: Final = (

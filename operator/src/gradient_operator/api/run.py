@@ -17,7 +17,7 @@ from gradient_operator.api.base import (
     Text,
     Timestamp,
 )
-from gradient_operator.api.workflow import DatasetReference, GradientFile, Open, Policy
+from gradient_operator.api.workflow import ATOMIC, DatasetReference, GradientFile, Open, Policy
 
 JobPhaseName = Literal[
     "Pending", "Starting", "Running", "Uploading", "Succeeded", "Failed", "Omitted", "Cancelled"
@@ -46,7 +46,7 @@ class RunSpec(Open):
     workflow: Annotated[str, StringConstraints(max_length=MAX_NAME)] = ""
     """The GradientWorkflow that this run belongs to."""
     trigger: RunTrigger = RunTrigger()
-    definition: GradientFile
+    definition: Annotated[GradientFile, Field(json_schema_extra=ATOMIC)]
     policy: Policy | None = None
     inputs: Annotated[dict[Name, RunInput], Field(max_length=MAX_SLOTS)] | None = None
     """Values for the workflow-level inputs of the definition."""
@@ -120,9 +120,7 @@ class RunStatus(Model):
     finished_at: Timestamp | None = None
     conditions: Conditions = []
     jobs: Annotated[
-        dict[
-            Name, Annotated[JobStatus, Field(json_schema_extra={"x-kubernetes-map-type": "atomic"})]
-        ],
+        dict[Name, Annotated[JobStatus, Field(json_schema_extra=ATOMIC)]],
         Field(max_length=MAX_JOBS),
     ] = {}
     inputs: Annotated[dict[ShortText, PinnedVersion], Field(max_length=4_096)] = {}

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from gradient_operator.api.base import (
+    MAX_ARGS,
     MAX_ENV,
     MAX_JOBS,
     MAX_NAME,
@@ -27,6 +28,8 @@ from gradient_operator.api.base import (
 
 OPEN: Final[JsonDict] = {"x-kubernetes-preserve-unknown-fields": True}
 """Unknown keys reach the operator, which refuses them by name; the API server would prune them."""
+ATOMIC: Final[JsonDict] = {"x-kubernetes-map-type": "atomic"}
+"""One author writes all of it; the API server then keeps no record of who owns which leaf."""
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
 DATASET_REFERENCE: Final = (
@@ -128,7 +131,7 @@ class ActionParameters(Open):
 
     image: ShortText | None = None
     """The container image that the job runs."""
-    args: Annotated[list[Text], Field(max_length=1_024)] | None = None
+    args: Annotated[list[Text], Field(max_length=MAX_ARGS)] | None = None
     """`container@v1`: arguments of the image's entrypoint, or of `command`."""
     command: Annotated[str | list[str] | None, Field(json_schema_extra=OPEN)] = None
     """`container@v1`: one word or a list, instead of the image's entrypoint."""
@@ -218,7 +221,9 @@ class GradientFile(Open):
     defaults: Defaults | None = None
     inputs: Annotated[dict[Name, WorkflowInput], Field(max_length=MAX_SLOTS)] | None = None
     """Values that a run may be given; jobs take them as workflow.inputs.NAME."""
-    jobs: Annotated[dict[Name, Job], Field(max_length=MAX_JOBS)] = {}
+    jobs: Annotated[
+        dict[Name, Annotated[Job, Field(json_schema_extra=ATOMIC)]], Field(max_length=MAX_JOBS)
+    ] = {}
     """The steps, by name; those without a path of `needs` between them run at the same time."""
     context: Annotated[dict[str, Any], Field(max_length=64, json_schema_extra=OPEN)] | None = None
     """What the hosted service wrote into stored files; it means nothing here."""
