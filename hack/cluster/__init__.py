@@ -1,0 +1,1 @@
+"""A Kubernetes cluster anywhere: one that exists, kind where Docker runs, or plain processes."""

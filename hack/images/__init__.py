@@ -1,0 +1,1 @@
+"""Container images without Docker: layers, manifests and archives as the OCI defines them."""

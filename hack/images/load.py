@@ -1,0 +1,86 @@
+"""Give images to the nodes of the cluster: only those that a node does not have yet."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hack.cluster.nodes import containerd_socket
+from hack.cluster.profile import Node, Profile
+from hack.commands import LAST_LINES, run
+from hack.errors import SetupError
+from hack.images.catalogue import SYSTEM, build_image
+from hack.images.layers import blob_store
+from hack.images.oci import Image, write_archive
+from hack.steps import say, step
+
+NAMESPACE = "k8s.io"
+
+
+def system_images() -> list[Image]:
+    """The images that a cluster cannot be without; they take a moment to make."""
+    return [build_image(name) for name in SYSTEM]
+
+
+def parse_images(listing: str) -> dict[str, str]:
+    """Names and digests in what `ctr images list` prints."""
+    found = {}
+    for line in listing.splitlines()[1:]:
+        digests = [word for word in line.split() if word.startswith("sha256:")]
+        if digests:
+            found[line.split()[0]] = digests[0]
+    return found
+
+
+def images_of(socket: Path) -> dict[str, str]:
+    """The images that a node has, with their digests."""
+    return parse_images(run(["ctr", "--address", socket, "-n", NAMESPACE, "images", "list"]))
+
+
+def missing_images(present: dict[str, str], images: Iterable[Image]) -> list[Image]:
+    """The images that are not there under all their names with the same content."""
+    return [
+        image
+        for image in images
+        if any(present.get(name) != image.manifest.digest for name in image.names)
+    ]
+
+
+def import_images(socket: Path, images: list[Image]) -> None:
+    """Stream the images into a node's containerd; blobs that it has are skipped by itself."""
+    command = ["ctr", "--address", str(socket), "-n", NAMESPACE, "images", "import", "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as importer:
+        assert importer.stdin is not None  # noqa: S101  # as it was asked for
+        assert importer.stdout is not None  # noqa: S101
+        try:
+            write_archive(blob_store(), images, importer.stdin)
+            importer.stdin.close()
+        except BrokenPipeError:
+            pass  # It has ended; its own words say why.
+        said = importer.stdout.read().decode(errors="replace")
+    if importer.returncode:
+        last = said.splitlines()[-LAST_LINES:]
+        raise SetupError("\n  ".join([f"`{' '.join(command)}` failed:", *last]))
+
+
+def load_into(profile: Profile, node: Node, images: list[Image]) -> bool:
+    """Bring one node up to date; whether there was anything to do."""
+    socket = containerd_socket(profile, node)
+    missing = missing_images(images_of(socket), images)
+    if missing:
+        import_images(socket, missing)
+    return bool(missing)
+
+
+def load_images(profile: Profile, images: list[Image]) -> None:
+    """Bring all nodes up to date, at the same time."""
+    names = ", ".join(image.names[0] for image in images)
+    with step(f"load {names}"), ThreadPoolExecutor() as pool:
+        done = [pool.submit(load_into, profile, node, images) for node in profile.nodes]
+        changed = [one.result() for one in done]
+    if not any(changed):
+        say("        the nodes had them already")

@@ -1,0 +1,3 @@
+module gradient.run/pause
+
+go 1.24.0
