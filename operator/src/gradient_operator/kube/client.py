@@ -7,11 +7,13 @@ creates a thousand Pods in a second. Everything that comes back is the server's 
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from gradient_operator.kube.credentials import load_credentials
-from gradient_operator.kube.errors import Gone, Unreachable, error_of_status
+from gradient_operator.kube.errors import Gone, error_of_status
+from gradient_operator.kube.lines import lines_of
 from gradient_operator.kube.resources import PODS
 from gradient_operator.kube.transport import (
     SILENCE,
@@ -23,7 +25,7 @@ from gradient_operator.kube.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from gradient_operator.kube.credentials import Credentials
@@ -47,7 +49,8 @@ class KubeClient:
     """Speaks with one API server; close it, or use it as an async context manager.
 
     Every method raises `KubeError`s. Requests that may be sent twice (all but creates and JSON
-    patches) are repeated with jitter on 429, 5xx and broken connections.
+    patches) are repeated with jitter on 429, 5xx and broken connections. Who leaves `watch` or
+    `pod_logs` early closes it (`contextlib.aclosing`): a stream holds a connection.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
         limit: int = 500,
-    ) -> AsyncIterator[ListResult]:
+    ) -> AsyncGenerator[ListResult]:
         """Give a list page by page, so that only `limit` objects are in memory at once.
 
         Raises:
@@ -287,7 +290,7 @@ class KubeClient:
         label_selector: str | None = None,
         resource_version: str,
         timeout_seconds: float | None = None,
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Give events (`{"type": …, "object": …}`) after `resource_version`, bookmarks included.
 
         Ends when the server ends it after `timeout_seconds`. Not repeated: the caller knows from
@@ -305,11 +308,13 @@ class KubeClient:
             timeoutSeconds=None if timeout_seconds is None else int(timeout_seconds),
         )
         call = _call("watch", resource, resource.path(namespace), query)
-        async for line in self._lines(call, whole=True):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                raise error_of_status(event["object"])
-            yield event
+        lines = lines_of(self._transport, call, silence=SILENCE, whole=True)
+        async with aclosing(lines):
+            async for line in lines:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise error_of_status(event["object"])
+                yield event
 
     async def pod_logs(
         self,
@@ -320,7 +325,7 @@ class KubeClient:
         follow: bool = False,
         tail_lines: int | None = None,
         since: float | None = None,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Give a container's log, line by line without the line ends.
 
         `since` is in seconds before now. A followed log may be silent for as long as the
@@ -333,26 +338,15 @@ class KubeClient:
             sinceSeconds=None if since is None else max(1, int(since)),
         )
         call = _call("logs", PODS, PODS.path(namespace, name, "log"), query)
-        async for line in self._lines(call, whole=False, silence=None if follow else SILENCE):
-            yield line
+        silence = None if follow else SILENCE
+        lines = lines_of(self._transport, call, silence=silence, whole=False)
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
     async def raw_get(self, path: str) -> bytes:
         """Return what the server has at `path`, as `/version`."""
         return await self._transport.request(Call(verb="get", method="GET", path=path))
-
-    async def _lines(
-        self, call: Call, *, whole: bool, silence: float | None = SILENCE
-    ) -> AsyncIterator[bytes]:
-        """Cut a stream into lines; with `whole` a last line without its end is an error."""
-        buffer = bytearray()
-        async with self._transport.stream(call, silence=silence) as chunks:
-            async for chunk in chunks:
-                for line in _cut(buffer, chunk):
-                    yield line
-        if buffer and whole:
-            raise Unreachable(f"{call.method} {call.path}: cut within an event")
-        if buffer:
-            yield bytes(buffer)
 
     async def _patch(
         self,
@@ -395,14 +389,3 @@ def _encode(body: object) -> bytes:
 
 def _namespace_of(resource: Resource, body: dict[str, Any]) -> str | None:
     return (body.get("metadata") or {}).get("namespace") if resource.namespaced else None
-
-
-def _cut(buffer: bytearray, chunk: bytes) -> Iterator[bytes]:
-    """Add `chunk` to `buffer` and take the complete lines out of it, copying each byte once."""
-    scan = len(buffer)
-    buffer += chunk
-    begin = 0
-    while (end := buffer.find(b"\n", scan)) >= 0:
-        yield bytes(buffer[begin:end])
-        begin = scan = end + 1
-    del buffer[:begin]

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from gradient_operator.kube.backoff import Backoff
@@ -145,17 +146,19 @@ class Reflector(Generic[R]):
         """Follow one watch to its end; return the seconds to wait before the next."""
         started = self._clock()
         quiet = True
-        async for event in self._client.watch(
+        events = self._client.watch(
             self._resource,
             namespace=self._namespace,
             label_selector=self._label_selector,
             resource_version=self._version,
             timeout_seconds=random.uniform(*WATCH_TIME),  # noqa: S311 - spreads load
-        ):
-            if quiet:
-                quiet = False
-                self._backoff.reset()
-            self._handle(event["type"], event["object"])
+        )
+        async with aclosing(events):
+            async for event in events:
+                if quiet:
+                    quiet = False
+                    self._backoff.reset()
+                self._handle(event["type"], event["object"])
         if quiet and self._clock() - started < _SHORT:
             self._note("short", "the watch ended at once")
             return self._backoff.next()

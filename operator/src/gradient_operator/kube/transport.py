@@ -18,7 +18,7 @@ from gradient_operator.kube.backoff import Backoff
 from gradient_operator.kube.errors import KubeError, Unreachable, error_of_answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from gradient_operator.kube.credentials import Credentials
 
@@ -129,7 +129,7 @@ class Transport:
     @asynccontextmanager
     async def stream(
         self, call: Call, *, silence: float | None = SILENCE
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
         """Open `call` once and give its body in chunks as they come.
 
         `silence` is the longest time in seconds without a byte; None waits for ever and leaves
@@ -192,7 +192,7 @@ class Transport:
                 self._observer(call.verb, call.resource, code, time.perf_counter() - started)
 
 
-async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncIterator[bytes]:
+async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[bytes]:
     try:
         async for chunk in response.content.iter_any():
             yield chunk
