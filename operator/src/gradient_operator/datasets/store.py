@@ -100,14 +100,9 @@ class BlobStore:
         backend = open_backend(location, credentials)
         return cls(backend, prefix=location.prefix, retry=retry, cancellation=cancellation)
 
-    def with_deadline(self, deadline: float) -> BlobStore:
-        """Return the same store, retrying until `deadline` of `time.monotonic` and no longer."""
-        return BlobStore(
-            self._backend,
-            prefix=self._prefix,
-            retry=replace(self._retry, deadline=deadline, elapsed=float("inf")),
-            cancellation=self.cancellation,
-        )
+    def with_retry(self, retry: RetryPolicy, cancellation: Cancellation) -> BlobStore:
+        """Return the same store with another patience and another way to be stopped."""
+        return BlobStore(self._backend, prefix=self._prefix, retry=retry, cancellation=cancellation)
 
     def add(self, key: str, data: Data) -> bool:
         """Make sure that a content-addressed blob is there; True if this call wrote it.

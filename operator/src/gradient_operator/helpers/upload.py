@@ -1,0 +1,229 @@
+"""Stores the outputs of a job when it has ended: a native sidecar.
+
+SIGTERM means that the job's container has ended; the kubelet sends it to a sidecar for no other
+reason that would leave outputs worth keeping. Whether the job succeeded is not known here: the
+operator decides, and what nobody commits is garbage that it collects.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import stat
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gradient_operator.datasets.errors import (
+    LocalDiskError,
+    StorageError,
+    StorageUnavailableError,
+    TreeError,
+)
+from gradient_operator.datasets.layout import is_run_id, run_key
+from gradient_operator.datasets.pool import Cancellation
+from gradient_operator.datasets.progress import ProgressMeter
+from gradient_operator.datasets.result import (
+    LONGEST_STRING_BYTES,
+    UploadResult,
+    encode_message,
+    write_result,
+)
+from gradient_operator.datasets.snapshot import snapshot
+from gradient_operator.datasets.store import BlobStore, RetryPolicy
+from gradient_operator.helpers import environment
+from gradient_operator.helpers.environment import SettingsError, UploadDirectory, UploadTask
+from gradient_operator.helpers.fetch import open_storage, report
+from gradient_operator.helpers.running import AbortedError, fail, run, write_message
+
+if TYPE_CHECKING:
+    from gradient_operator.datasets.manifest import Version
+    from gradient_operator.helpers.exits import ExitCode
+
+_log = logging.getLogger(__name__)
+
+ABORT_POLL_SECONDS: Final = 2.0
+LONGEST_STOP_SECONDS: Final = 5.0
+"""A cancelled transfer that hangs in a request for so long is left behind."""
+LONGEST_MARGIN_SECONDS: Final = 30.0
+"""Retries end this long before the grace period does; a quarter of a short grace period."""
+
+
+def main() -> ExitCode:
+    """Prepare the outputs, wait for SIGTERM, store everything.
+
+    The signal is blocked from the first moment to the last: an early one waits until it is asked
+    for, and a second one changes nothing. The handler is for the kernel, which may drop unhandled
+    signals to the first process of a container.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    return run(_main)
+
+
+def _main() -> None:
+    environment.ready_file().unlink(missing_ok=True)
+    task = environment.upload_task(environment.required("GRADIENT_UPLOAD"))
+    run_id = environment.required("POD_UID")
+    if not is_run_id(run_id):
+        raise SettingsError(f"The environment variable POD_UID={run_id!r} is not a UID.")
+    grace = environment.number("GRADIENT_GRACE_SECONDS", 3600.0)
+    for directory in task.directories:
+        prepare_directory(directory.path)
+    _wait_for_sigterm()
+    deadline = Deadline(grace)
+    store = open_storage(retry=RetryPolicy(elapsed=float("inf"), deadline=deadline.retry_until))
+    with _Watch(store, run_id, deadline):
+        result = _upload(store, task)
+        write_result(store, run_id, result)
+    write_message(encode_message(result, run_id))
+    _log.info("all outputs are stored", extra={"fields": {"outputs": len(result.outputs)}})
+
+
+class Deadline:
+    """Times of `time.monotonic` that follow from a grace period (seconds) which begins now."""
+
+    def __init__(self, grace: float) -> None:
+        margin = min(LONGEST_MARGIN_SECONDS, grace / 4)
+        now = time.monotonic()
+        self.grace = grace
+        self.retry_until = now + grace - margin
+        self.give_up = now + grace - margin / 2
+
+
+def prepare_directory(path: str) -> None:
+    """Make a directory that all users may write, and leave alone whatever else stands there.
+
+    Raises:
+        LocalDiskError: it cannot be made.
+    """
+    previous = os.umask(0)
+    try:
+        Path(path).mkdir(mode=0o777, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ELOOP, errno.ENOTDIR}:
+            return
+        raise LocalDiskError(
+            f"The output directory {path} cannot be made: {error.strerror}.",
+            reason="OutputNotPrepared",
+        ) from error
+    finally:
+        os.umask(previous)
+    try:
+        with suppress(PermissionError):
+            os.fchmod(fd, 0o777)
+    finally:
+        os.close(fd)
+
+
+def _wait_for_sigterm() -> None:
+    """Announce that SIGTERM is expected and sleep until it comes."""
+    ready = environment.ready_file()
+    ready.parent.mkdir(parents=True, exist_ok=True)
+    ready.touch()
+    _log.info("ready: waiting for the job to end")
+    signal.sigwait({signal.SIGTERM})
+    _log.info("the job has ended: storing its outputs")
+
+
+class _Watch:
+    """Stops the transfer when the operator asks for it or when the grace period is nearly over."""
+
+    def __init__(self, store: BlobStore, run_id: str, deadline: Deadline) -> None:
+        self._store = store
+        self._probe = store.with_retry(RetryPolicy(elapsed=0), Cancellation())
+        self._key = run_key(run_id, "abort")
+        self._deadline = deadline
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _watch(self) -> None:
+        error = self._problem()
+        while error is None:
+            if self._done.wait(ABORT_POLL_SECONDS):
+                return
+            error = self._problem()
+        self._store.cancellation.cancel(error)
+        if not self._done.wait(LONGEST_STOP_SECONDS):
+            os._exit(fail(error))
+
+    def _problem(self) -> Exception | None:
+        if time.monotonic() > self._deadline.give_up:
+            return StorageUnavailableError(
+                f"The outputs were not stored within the grace period of "
+                f"{self._deadline.grace:g} s: raise it, or write less.",
+                reason="GracePeriodTooShort",
+            )
+        try:
+            aborted = self._probe.size(self._key) is not None
+        except StorageError:
+            return None
+        if aborted:
+            return AbortedError("The upload was aborted: its run does not need the outputs.")
+        return None
+
+
+def _upload(store: BlobStore, task: UploadTask) -> UploadResult:
+    strings: dict[str, str] = {}
+    for string in task.strings:
+        value = read_string(string.path)
+        if value is not None:
+            strings[string.name] = value
+    outputs = {item.name: _upload_directory(store, item) for item in task.directories}
+    return UploadResult(outputs=outputs, strings=strings)
+
+
+def _upload_directory(store: BlobStore, item: UploadDirectory) -> Version:
+    meter = ProgressMeter(partial(report, "uploading", item.path))
+    version = snapshot(
+        store,
+        item.path,
+        base=item.base,
+        missing_ok=True,
+        concurrency=environment.concurrency(),
+        progress=meter,
+    )
+    report("uploaded", item.path, meter.value)
+    return version
+
+
+def read_string(path: str) -> str | None:
+    """Read the value of a string output; None if the job did not write it.
+
+    Raises:
+        TreeError: it is a link, not a regular file, longer than 64 KiB or not UTF-8.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            raise _string_error(path, "is a link, pipe or socket: write a regular file") from error
+        raise _string_error(path, f"cannot be read: {error.strerror}") from error
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _string_error(path, "is not a regular file")
+        data = file.read(LONGEST_STRING_BYTES + 1)
+    if len(data) > LONGEST_STRING_BYTES:
+        raise _string_error(path, "is longer than 64 KiB: use a dataset output for it")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise _string_error(path, "is not UTF-8 text: use a dataset output for it") from None
+
+
+def _string_error(path: str, problem: str) -> TreeError:
+    return TreeError(f"The string output {path} {problem}.", reason="StringUnacceptable")
