@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from gradient_operator.datasets.errors import BlobMissingError, ResultError
@@ -36,7 +35,6 @@ MOST_OUTPUTS: Final = 1024
 _LONGEST_NAME: Final = 253
 _LONGEST_ERROR: Final = 1000
 _LARGEST_NUMBER: Final = 2**62
-_EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ class ResultMessage:
 
     ref: str
     outputs: Mapping[str, Version] = field(default_factory=dict)
-    strings: Mapping[str, str] = _EMPTY
+    strings: Mapping[str, str] = field(default_factory=dict)
     long: tuple[str, ...] = ()
     truncated: bool = False
 

@@ -16,13 +16,8 @@ from subprocess import PIPE, Popen
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from gradient_operator.datasets.errors import (
-    DatasetError,
-    LocalDiskError,
-    StorageUnavailableError,
-)
+from gradient_operator.datasets.errors import DatasetError, LocalDiskError
 from gradient_operator.datasets.tree import disk_errors
-from gradient_operator.helpers import environment
 from gradient_operator.helpers.environment import SettingsError
 from gradient_operator.helpers.running import run
 
@@ -38,10 +33,10 @@ _CREDENTIAL_HELPER: Final = (
     '"$GRADIENT_GIT_USERNAME" "$GRADIENT_GIT_PASSWORD"; }; f'
 )
 _NETWORK: Final = re.compile(
-    r"could not resolve host|failed to connect|couldn't connect|connection (timed out|refused|reset)"
-    r"|operation timed out|network is unreachable|early eof|rpc failed|hung up unexpectedly"
-    r"|returned error: (5\d\d|429)|ssl_read|gnutls_handshake|temporary failure|unexpected disconnect"
-    r"|operation too slow",
+    r"could not resolve host|failed to connect|couldn't connect|network is unreachable"
+    r"|connection (timed out|refused|reset)|operation (timed out|too slow)|early eof|rpc failed"
+    r"|hung up unexpectedly|unexpected disconnect|returned error: (5\d\d|429)"
+    r"|ssl_read|gnutls_handshake|temporary failure",
     re.IGNORECASE,
 )
 _DENIED: Final = re.compile(
@@ -54,7 +49,7 @@ _ABSENT: Final = re.compile(
     re.IGNORECASE,
 )
 _FORBIDDEN: Final = re.compile(
-    r"transport '.*' not allowed|protocol .*not (supported|allowed)", re.I
+    r"transport '.*' not allowed|protocol .*not (supported|allowed)", re.IGNORECASE
 )
 
 
@@ -64,9 +59,10 @@ class GitError(DatasetError):
     default_reason = "GitFailed"
 
 
-class GitUnreachableError(StorageUnavailableError):
+class GitUnreachableError(DatasetError):
     """The repository's server could not be reached: worth trying again."""
 
+    retryable = True
     default_reason = "GitUnreachable"
 
 
