@@ -17,6 +17,8 @@ from gradient_operator.api.workflow import GradientFile, JobOutput
 
 MAX_EDGES: Final = 20_000
 """Names in the `needs` of all jobs together; more would end in "cost limit exceeded"."""
+MAX_ENTRIES: Final = 40_000
+"""Arguments and variables of all jobs together, for the same reason."""
 MAX_OBJECT_NAME: Final = 63
 """Names of workflows and runs become labels."""
 MAX_TOTAL_TEXT: Final = 524_288
@@ -42,11 +44,16 @@ class Rule:
 
 _EDGES: Final = "self.map(j, has(self[j].needs) ? size(self[j].needs) : 0).sum()"
 _DENSE: Final = f"{_EDGES} > {MAX_EDGES}"
-_SCRIPT: Final = "has(self[j].with) && has(self[j].with.script) ? size(self[j].with.script) : 0"
-_ARGS: Final = (
-    "has(self[j].with) && has(self[j].with.args) ? self[j].with.args.map(a, size(a)).sum() : 0"
+_WITH: Final = "has(self[j].with) && has(self[j].with"
+_ENTRIES: Final = (
+    f"self.map(j, ({_WITH}.args) ? size(self[j].with.args) : 0)"
+    " + (has(self[j].env) ? size(self[j].env) : 0)).sum()"
 )
-_ENV: Final = "has(self[j].env) ? self[j].env.map(e, size(self[j].env[e])).sum() : 0"
+_TEXT: Final = (
+    f"self.map(j, ({_WITH}.script) ? size(self[j].with.script) : 0)"
+    f" + ({_WITH}.args) ? self[j].with.args.map(a, size(a)).sum() : 0)"
+    " + (has(self[j].env) ? self[j].env.map(e, size(self[j].env[e])).sum() : 0)).sum()"
+)
 
 JOBS: Final = (
     Rule(
@@ -67,7 +74,12 @@ JOBS: Final = (
         "self.filter(j, has(self[j].needs) && self[j].needs.exists(n, n == j))[0]",
     ),
     Rule(
-        rule=f"self.map(j, ({_SCRIPT}) + ({_ARGS}) + ({_ENV})).sum() <= {MAX_TOTAL_TEXT}",
+        rule=f"{_ENTRIES} <= {MAX_ENTRIES}",
+        message=f"all jobs together may have at most {MAX_ENTRIES} arguments and variables: "
+        "write what they share into `defaults.env`",
+    ),
+    Rule(
+        rule=f"{_ENTRIES} > {MAX_ENTRIES} || {_TEXT} <= {MAX_TOTAL_TEXT}",
         message="the scripts, arguments and variables of all jobs together may have at most "
         f"{MAX_TOTAL_TEXT} characters: move code into an image or a repository",
     ),

@@ -10,7 +10,7 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
@@ -53,13 +53,16 @@ def structural_schema(model: type[BaseModel], *, decorate: Decorator | None = No
             that structural schemas do not have.
     """
     source = model.model_json_schema(by_alias=True)
-    return _Converter(source, decorate).convert(source, path=model.__name__)
+    models = {each.__name__: each for each in _models_within(model)}
+    return _Converter(source, models, decorate).convert(source, path=model.__name__)
 
 
 class _Converter:
-    def __init__(self, source: Schema, decorate: Decorator | None) -> None:
+    def __init__(
+        self, source: Schema, models: Mapping[str, type[BaseModel]], decorate: Decorator | None
+    ) -> None:
         self._definitions: Mapping[str, Schema] = source.get("$defs", {})
-        self._models = {model.__name__: model for model in _subclasses(Model)}
+        self._models = models
         self._decorate = decorate
 
     def convert(self, source: Schema, *, path: str) -> Schema:
@@ -163,7 +166,11 @@ def _docstrings_below(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
             yield field.target.id, inspect.cleandoc(str(text.value.value))
 
 
-def _subclasses(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for child in model.__subclasses__():
-        yield child
-        yield from _subclasses(child)
+def _models_within(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation is made of, and those of their fields."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from _models_within(field.annotation)
+    for part in get_args(annotation):
+        yield from _models_within(part)
