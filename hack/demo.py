@@ -138,15 +138,24 @@ def run_pipeline(tools: Tools) -> dict[str, Any]:
             f"no run was started (exit code {code}); see whether the operator is up with: "
             "kubectl -n gradient-system get pods"
         )
-    name = made["metadata"]["name"]
-    phase = made.get("status", {}).get("phase", "Pending")
+    name, status = made["metadata"]["name"], made.get("status", {})
+    phase = status.get("phase", "Pending")
     if code == 0 and phase == "Succeeded":
         return made
     gradient(tools, "show", name)
+    job = failed_job(status)
+    words = ["logs", name, job] if job else ["show", name]
     raise SetupError(
-        f"the run {name} is {phase} (exit code {code}); see why with: "
-        f".venv/bin/gradient why {name} --namespace {NAMESPACE}"
+        f"the run {name} is {phase} (exit code {code}); look further with:\n"
+        f"  export KUBECONFIG={kubeconfig_name(tools)}\n"
+        f"  .venv/bin/gradient {' '.join(words)} --namespace {NAMESPACE}"
     )
+
+
+def failed_job(status: Mapping[str, Any]) -> str | None:
+    """The first job that failed by itself, not for want of another one."""
+    jobs: Mapping[str, Any] = status.get("jobs", {})
+    return next((name for name, job in jobs.items() if job.get("phase") == "Failed"), None)
 
 
 def placements(status: Mapping[str, Any]) -> list[str]:

@@ -125,7 +125,16 @@ def test_a_failed_run_is_shown_and_the_next_command_is_named(checkout, capfd):
     assert calls(checkout)[-1] == "gradient show digits-2 --namespace demo"
     said = capfd.readouterr().err
     assert "the run digits-2 is Failed" in said
-    assert "gradient why digits-2" in said
+    assert "gradient logs digits-2 Train --namespace demo" in said
+    assert "export KUBECONFIG=.local/kubeconfig" in said
+
+
+def test_a_run_that_does_not_move_is_shown_too(checkout, capfd):
+    (checkout / "next-run").write_text(json.dumps(run_object("digits-3", "Pending")))
+    assert demo.main() == 1
+    said = capfd.readouterr().err
+    assert "the run digits-3 is Pending" in said
+    assert "gradient show digits-3 --namespace demo" in said
 
 
 def test_a_run_that_never_started_says_where_to_look(checkout, capfd):
