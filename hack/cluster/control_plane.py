@@ -96,6 +96,8 @@ def controller_manager(profile: Profile) -> Component:
             "--use-service-account-credentials=true",
             f"--cluster-signing-cert-file={pki / 'ca.crt'}",
             f"--cluster-signing-key-file={pki / 'ca.key'}",
+            # Made at the start even though nothing is ever put into it.
+            f"--flex-volume-plugin-dir={profile.state / 'volume-plugins'}",
             "--leader-elect=false",
             "--kube-api-qps=200",
             "--kube-api-burst=400",

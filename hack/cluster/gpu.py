@@ -6,6 +6,8 @@ missing in the container.
 
 from __future__ import annotations
 
+from functools import partial
+
 from hack.cluster.api import Api, wait_until
 from hack.cluster.profile import GPU_RESOURCE, Node, Profile
 
@@ -32,20 +34,22 @@ def has_gpus(api: Api, node: Node) -> bool:
     )
 
 
+def given(api: Api, node: Node) -> bool:
+    """Whether the node has its GPUs; it gets them if not, and is looked at again."""
+    if has_gpus(api, node):
+        return True
+    api.patch_status(f"/api/v1/nodes/{node.name}", status_operations(node.gpus))
+    return False
+
+
 def simulate_gpus(profile: Profile) -> None:
     """Give the GPU nodes their GPUs, again if the kubelet's own report comes in between."""
     api = Api(profile)
 
-    def given(node: Node) -> bool:
-        if has_gpus(api, node):
-            return True
-        api.patch_status(f"/api/v1/nodes/{node.name}", status_operations(node.gpus))
-        return False
-
     for node in profile.nodes:
         if node.gpus:
             wait_until(
-                lambda node=node: given(node),  # type: ignore[misc]
+                partial(given, api, node),
                 what=f"node {node.name} offers {node.gpus} GPUs",
                 seconds=SECONDS,
             )

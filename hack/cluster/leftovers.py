@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import time
 from pathlib import Path
 
-from hack.cluster.network import network_name
 from hack.cluster.nodes import containerd_socket, control_group_folders, kernel_processes
 from hack.cluster.processes import Identity, read_command, read_identity, stop_identities
-from hack.cluster.profile import Node, Profile
+from hack.cluster.profile import Profile
 from hack.commands import attempt
 from hack.errors import SetupError
 
 SHIM = "containerd-shim-runc-v2"
 SHIM_SOCKETS = Path("/run/containerd/s")
 NETWORK_RESULTS = Path("/var/lib/cni/results")
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+CONTAINER_LOGS = Path("/var/log/containers")
 REMOVE_SECONDS = 10.0
 
 
@@ -100,26 +102,37 @@ def unmount_all(folder: Path) -> None:
         raise SetupError(f"cannot unmount {left[0]}: end the programs that use it and try again")
 
 
-def shim_sockets(profile: Profile, node: Node) -> list[Path]:
-    """The sockets of the shims of `node`, as its containerd wrote them down."""
-    tasks = profile.node_folder(node) / "run" / "io.containerd.runtime.v2.task"
-    sockets = []
-    for address in tasks.glob("*/*/address"):
-        path = Path(address.read_text().strip().removeprefix("unix://"))
-        if path.parent == SHIM_SOCKETS:
-            sockets.append(path)
-    return sockets
+def nobody_listens(path: Path) -> bool:
+    """Whether `path` is a socket that nobody listens on: it is of no use to anyone any more."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def remove_shared_files(profile: Profile) -> None:
-    """Remove what containerd and the CNI library keep outside our state, where they give no choice."""
-    for node in profile.nodes:
-        for path in shim_sockets(profile, node):
-            path.unlink(missing_ok=True)
-    for path in NETWORK_RESULTS.glob(f"{network_name(profile)}-*"):
-        path.unlink(missing_ok=True)
-    for folder in (SHIM_SOCKETS, SHIM_SOCKETS.parent, NETWORK_RESULTS, NETWORK_RESULTS.parent):
+    """Remove what the programs keep in places that they give no choice about.
+
+    Others may keep theirs there too, so only what leads to our state or to nobody is removed.
+    """
+    state = str(profile.state)
+    for path in (*SHIM_SOCKETS.glob("*"), DEVICE_PLUGINS / "kubelet.sock"):
+        if nobody_listens(path):
+            path.unlink()
+    for path in NETWORK_RESULTS.glob("*"):
+        if state in path.read_text(errors="replace"):
+            path.unlink()
+    for path in CONTAINER_LOGS.glob("*.log"):
+        if path.is_symlink() and os.readlink(path).startswith(f"{state}/"):
+            path.unlink()
+    for folder in (SHIM_SOCKETS, NETWORK_RESULTS, DEVICE_PLUGINS):
         remove_if_empty(folder)
+        remove_if_empty(folder.parent)
+    remove_if_empty(CONTAINER_LOGS)
 
 
 def remove_if_empty(folder: Path) -> None:

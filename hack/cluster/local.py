@@ -182,9 +182,7 @@ def start_real(profile: Profile, table: ProcessTable, provisioner: Path) -> None
             done.result()
     load.load_images(profile, system_images)
     with step("start the kubelets and wait for the nodes"):
-        for node in profile.nodes:
-            nodes.start_kubelet(profile, node, table)
-        nodes.wait_for_nodes(profile, table)
+        nodes.start_kubelets(profile, table)
         gpu.simulate_gpus(profile)
     start_storage(profile, table, provisioner)
     with step("wait for DNS"):

@@ -193,7 +193,7 @@ def resolves(name: str, *, server: str, seconds: float = 0.5) -> bool:
 def foreign_proxy(saved: str) -> bool:
     """Whether the packet filter holds the Services of another Kubernetes on this machine."""
     first = SERVICE_RANGE.split("/", maxsplit=1)[0].rsplit(".", 2)[0] + "."
-    addresses = re.findall(r"^-A KUBE-SERVICES .*-d ([0-9a-f.:]+)", saved, re.MULTILINE)
+    addresses = re.findall(r"^-A KUBE-SERVICES -d ([0-9a-f.:]+)", saved, re.MULTILINE)
     return any(not address.startswith(first) for address in addresses)
 
 

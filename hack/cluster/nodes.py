@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from hack.cache import write_atomically
@@ -61,6 +63,7 @@ state = "{folder / "run"}"
       runtime_type = "io.containerd.runc.v2"
       {runtime}.options]
         SystemdCgroup = false
+        Root = "{folder / "runc"}"
 """
 
 
@@ -151,7 +154,8 @@ def control_group_folders(name: str) -> list[Path]:
     hierarchies = [
         Path(fields[1])
         for line in Path("/proc/self/mounts").read_text().splitlines()
-        if (fields := line.split())[2] == "cgroup"
+        # Beside the hierarchies of version 1 there may be one of version 2 that controls nothing.
+        if (fields := line.split())[2] in {"cgroup", "cgroup2"}
     ]
     return [hierarchy / name for hierarchy in hierarchies]
 
@@ -194,35 +198,49 @@ def start_containerd(profile: Profile, node: Node, table: ProcessTable) -> None:
     )
 
 
-def start_kubelet(profile: Profile, node: Node, table: ProcessTable) -> None:
-    """Start the kubelet of `node`."""
-    table.start(kubelet_component(profile, node))
+def node_ready(node: object, *, since: str = "") -> bool:
+    """Whether the Node object says so itself, and did so at or after the time `since`.
 
-
-def node_ready(node: object) -> bool:
-    """Whether the Node object says so itself."""
+    The object of a kubelet that was killed still says that it is ready. Times are compared as text:
+    all are UTC in the same format.
+    """
     if not isinstance(node, dict):
         return False
     conditions = node.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(
+        one["type"] == "Ready"
+        and one["status"] == "True"
+        and str(one.get("lastHeartbeatTime", "")) >= since
+        for one in conditions
+    )
 
 
-def wait_for_nodes(profile: Profile, table: ProcessTable) -> None:
-    """Wait until every kubelet reports its node ready."""
+def start_kubelets(profile: Profile, table: ProcessTable) -> None:
+    """Start the kubelets and wait until each reports its node ready."""
     api = Api(profile)
-
-    def alive() -> None:
-        for node in profile.nodes:
-            table.require(f"kubelet-{node.name}")
-            table.require(f"containerd-{node.name}")
-
-    for node in profile.nodes:
+    now = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    started = [
+        (node, now if table.start(kubelet_component(profile, node)) else "")
+        for node in profile.nodes
+    ]
+    for node, since in started:
         wait_until(
-            lambda name=node.name: node_ready(api.get(f"/api/v1/nodes/{name}")),  # type: ignore[misc]
+            partial(is_ready, api, node, since),
             what=f"node {node.name} is ready",
             seconds=READY_SECONDS,
-            meanwhile=alive,
+            meanwhile=partial(require_programs, node, table),
         )
+
+
+def is_ready(api: Api, node: Node, since: str) -> bool:
+    """Whether the API server knows `node` as ready."""
+    return node_ready(api.get(f"/api/v1/nodes/{node.name}"), since=since)
+
+
+def require_programs(node: Node, table: ProcessTable) -> None:
+    """Raise if one of the node's programs has ended."""
+    table.require(f"kubelet-{node.name}")
+    table.require(f"containerd-{node.name}")
 
 
 def kernel_processes(folder: Path) -> set[int]:
