@@ -16,7 +16,6 @@ from gradient_operator.kube.errors import Gone, error_of_status
 from gradient_operator.kube.lines import lines_of
 from gradient_operator.kube.resources import PODS
 from gradient_operator.kube.transport import (
-    SILENCE,
     Call,
     RequestObserver,
     RetryPolicy,
@@ -308,7 +307,7 @@ class KubeClient:
             timeoutSeconds=None if timeout_seconds is None else int(timeout_seconds),
         )
         call = _call("watch", resource, resource.path(namespace), query)
-        lines = lines_of(self._transport, call, silence=SILENCE, whole=True)
+        lines = lines_of(self._transport, call, whole=True)
         async with aclosing(lines):
             async for line in lines:
                 event = json.loads(line)
@@ -338,8 +337,7 @@ class KubeClient:
             sinceSeconds=None if since is None else max(1, int(since)),
         )
         call = _call("logs", PODS, PODS.path(namespace, name, "log"), query)
-        silence = None if follow else SILENCE
-        lines = lines_of(self._transport, call, silence=silence, whole=False)
+        lines = lines_of(self._transport, call, whole=False, patient=follow)
         async with aclosing(lines):
             async for line in lines:
                 yield line

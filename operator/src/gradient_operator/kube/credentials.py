@@ -103,22 +103,27 @@ class TokenFile:
 
 @dataclass(slots=True)
 class Plugin:
-    """A token that a plugin of the kubeconfig gives; asked again after the server refused it."""
+    """A token that an exec plugin gives; asked again after the server refused it."""
 
-    load: Callable[[], str | None]
-    _value: str | None = None
+    run: Callable[[], dict[str, Any]]
+    status: dict[str, Any] | None
+    """What the plugin said last; None: ask it."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def header(self) -> str | None:
-        """Return the plugin's value; the plugin runs in a thread, once at a time."""
+        """Return the token, if the plugin gives one; it runs in a thread, once at a time.
+
+        Raises:
+            CredentialsError: the plugin failed.
+        """
         async with self._turn:
-            if self._value is None:
-                self._value = await asyncio.to_thread(self.load)
-        return self._value
+            if self.status is None:
+                self.status = await asyncio.to_thread(self.run)
+        return f"Bearer {self.status['token']}" if self.status.get("token") else None
 
     def expire(self) -> None:
         """Ask the plugin again before the next request."""
-        self._value = None
+        self.status = None
 
 
 def load_credentials(path: Path | None = None, *, context: str | None = None) -> Credentials:
@@ -169,12 +174,7 @@ def kubeconfig_credentials(paths: list[Path], *, context: str | None = None) -> 
     user_file, user = (
         _entry(files, "users", "user", chosen["user"]) if chosen.get("user") else (cluster_file, {})
     )
-    if "as" in user or "as-uid" in user:
-        raise CredentialsError("the kubeconfig's user impersonates another (`as`): not supported")
-    if "exec" in user or "auth-provider" in user:
-        authorization, certificate = _plugin([file for file, _ in files], context=name)
-    else:
-        authorization, certificate = _user(user_file, user)
+    authorization, certificate = _user(user_file, user, cluster)
     server = str(cluster.get("server", "")).rstrip("/")
     return Credentials(
         server=server,
@@ -207,8 +207,18 @@ def _entry(
     raise CredentialsError(f"the kubeconfig has no {key} {name!r}: see `kubectl config view`")
 
 
-def _user(path: Path, user: dict[str, Any]) -> tuple[Authorization, tuple[bytes, bytes] | None]:
+def _user(
+    path: Path, user: dict[str, Any], cluster: dict[str, Any]
+) -> tuple[Authorization, tuple[bytes, bytes] | None]:
     """Return what goes into the header, and the client certificate with its key (PEM)."""
+    if "as" in user or "as-uid" in user:
+        raise CredentialsError(f"{path}: a user that impersonates another (`as`) cannot be used")
+    if "auth-provider" in user:
+        raise CredentialsError(
+            f"{path}: auth-provider ended with Kubernetes 1.26: use an exec plugin"
+        )
+    if "exec" in user:
+        return _plugin(path, user["exec"], cluster)
     certificate = None
     if "client-certificate" in user or "client-certificate-data" in user:
         certificate = (
@@ -225,31 +235,34 @@ def _user(path: Path, user: dict[str, Any]) -> tuple[Authorization, tuple[bytes,
     return FixedHeader(), certificate
 
 
-def _plugin(paths: list[Path], *, context: str) -> tuple[Authorization, tuple[bytes, bytes] | None]:
-    """Let the official library run the plugin; a certificate, if it gives one, is read once."""
-    from kubernetes.client import Configuration  # noqa: PLC0415 - takes more than a second
-    from kubernetes.config import ConfigException, load_kube_config  # noqa: PLC0415
+def _plugin(
+    path: Path, command: dict[str, Any], cluster: dict[str, Any]
+) -> tuple[Authorization, tuple[bytes, bytes] | None]:
+    """Let the official library run an exec plugin; a certificate of it is taken once."""
+    from kubernetes.config import ConfigException  # noqa: PLC0415 - takes more than a second
+    from kubernetes.config.exec_provider import ExecProvider  # noqa: PLC0415
+    from kubernetes.config.kube_config import ConfigNode  # noqa: PLC0415
 
-    load_config: Any = load_kube_config  # the library is untyped here
+    node: Any = ConfigNode  # the library is untyped here
+    provider: Any = ExecProvider
 
-    def load() -> Any:
-        configuration = Configuration()
+    def run() -> dict[str, Any]:
         try:
-            merged = os.pathsep.join(map(str, paths))
-            load_config(merged, context=context, client_configuration=configuration)
+            given: dict[str, Any] = provider(
+                node("exec", command), str(path.parent), node("cluster", cluster)
+            ).run()
         except (ConfigException, OSError) as error:
-            raise CredentialsError(f"the kubeconfig's login plugin failed: {error}") from error
-        return configuration
+            raise CredentialsError(f"{path}: the login plugin failed: {error}") from error
+        return given
 
-    def header() -> str | None:
-        value: str | None = load().api_key.get("authorization")
-        return value
-
-    first = load()
+    first = run()
     certificate = None
-    if first.cert_file and first.key_file:
-        certificate = (Path(first.cert_file).read_bytes(), Path(first.key_file).read_bytes())
-    return Plugin(header, first.api_key.get("authorization")), certificate
+    if first.get("clientCertificateData"):
+        certificate = (
+            first["clientCertificateData"].encode(),
+            first.get("clientKeyData", "").encode(),
+        )
+    return Plugin(run, first), certificate
 
 
 def _data(path: Path, entry: dict[str, Any], key: str) -> bytes:

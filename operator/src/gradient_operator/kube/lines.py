@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 async def lines_of(
-    transport: Transport, call: Call, *, silence: float | None, whole: bool
+    transport: Transport, call: Call, *, whole: bool, patient: bool = False
 ) -> AsyncGenerator[bytes]:
-    """Give the lines of a stream without their ends; `silence` is in seconds, None for ever.
+    """Give the lines of a stream without their ends; a `patient` one may be silent for ever.
 
     Raises:
         Unreachable: the stream broke; with `whole` also if its last line has no end.
         KubeError: the server refused to open it.
     """
     buffer = bytearray()
-    async with transport.stream(call, silence=silence) as chunks, aclosing(chunks):
+    async with transport.stream(call, patient=patient) as chunks, aclosing(chunks):
         async for chunk in chunks:
             for line in _cut(buffer, chunk):
                 yield line

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 IN_FLIGHT: Final = 72
 """Requests at once: 64 writes of the operator and room for its reads; more only adds latency."""
-SILENCE: Final = 75.0
-"""Seconds without a byte after which a watch is dead: the server sends bookmarks every 60 s."""
 _UNAUTHORIZED: Final = 401
 
 
@@ -51,10 +49,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, and for a whole request (streams have no end but silence)."""
+    """Seconds: to connect, for a whole request, and how long a watch may be silent.
+
+    The server sends a bookmark every 60 s, so a watch that is silent for 75 s is dead.
+    """
 
     connect: float = 5.0
     total: float = 15.0
+    silence: float = 75.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,17 +130,19 @@ class Transport:
 
     @asynccontextmanager
     async def stream(
-        self, call: Call, *, silence: float | None = SILENCE
+        self, call: Call, *, patient: bool = False
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
         """Open `call` once and give its body in chunks as they come.
 
-        `silence` is the longest time in seconds without a byte; None waits for ever and leaves
-        it to TCP's keep-alive to notice a dead peer.
+        A `patient` stream may be silent for ever: TCP's keep-alive notices a dead peer.
 
         Raises:
             KubeError: the server refused, or (from the chunks) the connection broke.
         """
-        timeout = aiohttp.ClientTimeout(sock_connect=self._timeouts.connect, sock_read=silence)
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=self._timeouts.connect,
+            sock_read=None if patient else self._timeouts.silence,
+        )
         response = await self._open(call, timeout)
         try:
             yield _chunks(response, call)
