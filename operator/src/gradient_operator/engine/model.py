@@ -158,6 +158,7 @@ class PodRecord:
     disruption: str = ""
     deleting: bool = False
     held: bool = False
+    other_finalizers: tuple[str, ...] = ()
     has_uploader: bool = False
     main: ContainerRecord | None = None
     fetch: ContainerRecord | None = None
@@ -181,6 +182,10 @@ class UploadResult:
     reason: str = ""
     truncated: bool = False
     unreadable: bool = False
+    refused: bool = False
+    """The outputs were uploaded well, but they cannot be taken: no attempt would change that."""
+    ref: str = ""
+    """Where the whole stands in object storage."""
 
 
 VolumeMode = Literal["ReadWriteMany", "ReadWriteOnce", "Copy"]

@@ -86,6 +86,8 @@ def _upload(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) 
         return Going(JobPhase.UPLOADING)
     if result is None or result.unreadable:
         return Broken(_upload_failed("the uploader's result cannot be read"))
+    if result.refused:
+        return Broken(Failure(FailureClass.DATA, result.reason, result.error))
     return Unread() if result.truncated else Done(result)
 
 

@@ -29,9 +29,11 @@ from gradient_operator.engine.model import (
 from gradient_operator.engine.needs import Readiness, readiness
 from gradient_operator.engine.outcome import Broken, Done, Going, Unread, judge
 from gradient_operator.engine.retry import after_failure
-from gradient_operator.engine.waiting import why
+from gradient_operator.engine.volumes import volume_keys
+from gradient_operator.engine.waiting import Waiting, why
 from gradient_operator.workflow import model as compiled
 from gradient_operator.workflow.nearest import nearest
+from gradient_operator.workflow.references import version_id
 
 CANCEL_GRACE_SECONDS: Final = 30
 """How long main may take to stop when its run is cancelled."""
@@ -121,6 +123,9 @@ def _obstacle(seen: Observation, job: compiled.CompiledJob) -> tuple[str, str] |
             f"machine type {job.instance_type!r} is not known; {hint}. "
             "List them: kubectl get gradientinstancetypes"
         )
+        return "UnknownInstanceType", text
+    if any(key not in seen.volumes for key in volume_keys(job)):
+        text = "the machine types of all jobs that share its volume must be known first"
         return "UnknownInstanceType", text
     if seen.storage_problem and needs_storage(seen, job):
         return "StorageUnavailable", seen.storage_problem
@@ -216,13 +221,34 @@ def _done(
     if versions and pod.uid not in step.seen.committed:
         step.actions.append(CommitOutputs(job.name, pod.uid, versions))
         return replace(record, phase=JobPhase.UPLOADING, reason="Committing")
-    return replace(record, phase=JobPhase.SUCCEEDED, outputs=found, exit_code=0)
+    return replace(
+        record, phase=JobPhase.SUCCEEDED, outputs=_named_versions(job, found), exit_code=0
+    )
+
+
+def _named_versions(
+    job: compiled.CompiledJob, found: Mapping[str, OutputRecord]
+) -> dict[str, OutputRecord]:
+    """The declared outputs among what was found, dataset versions with their names."""
+    named: dict[str, OutputRecord] = {}
+    for output in job.outputs:
+        record = found.get(output.name)
+        if record is not None and output.dataset is not None and record.digest is not None:
+            version = f"{output.dataset.object_name}:{version_id(record.digest)}"
+            record = replace(record, version=version)
+        if record is not None:
+            named[output.name] = record
+    return named
 
 
 def _going(step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
+    if record.phase is JobPhase.UPLOADING and step.seen.storage_problem:
+        return replace(record, reason="StorageUnavailable", message=step.seen.storage_problem)
     if record.phase is not JobPhase.STARTING:
         return record
     waiting = why(pod, secret_name=step.seen.policy.secret_name)
+    if waiting.reason == "Fetching" and step.seen.storage_problem:
+        waiting = Waiting("StorageUnavailable", step.seen.storage_problem)
     record = replace(record, reason=waiting.reason, message=waiting.message)
     limit = starting.limit(pod, waiting)
     if limit is None:

@@ -11,7 +11,12 @@ from typing import Final
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.workflow import VolumePolicy
 from gradient_operator.engine.model import VolumeMode, VolumeRecord
-from gradient_operator.workflow.model import CompiledWorkflow, OutputInput, SharedVolumeInput
+from gradient_operator.workflow.model import (
+    CompiledJob,
+    CompiledWorkflow,
+    OutputInput,
+    SharedVolumeInput,
+)
 from gradient_operator.workflow.references import object_name
 
 SHARED: Final = "inputs"
@@ -23,19 +28,24 @@ def volume_key(job: str, output: str) -> str:
     return f"{job}.{output}"
 
 
+def volume_keys(job: CompiledJob) -> tuple[str, ...]:
+    """The volumes that a job mounts, or in mode Copy receives: its outputs first."""
+    keys = [volume_key(job.name, output.name) for output in job.outputs if output.type == "volume"]
+    for item in job.inputs:
+        if isinstance(item, OutputInput) and item.type == "volume":
+            keys.append(volume_key(item.job, item.output))
+        elif isinstance(item, SharedVolumeInput):
+            keys.append(volume_key(SHARED, item.name))
+    return tuple(dict.fromkeys(keys))
+
+
 def users(workflow: CompiledWorkflow) -> dict[str, tuple[str, ...]]:
-    """For each volume, the jobs that mount it, its producer first."""
+    """For each volume, the jobs that use it, its producer first."""
     found: dict[str, list[str]] = {}
     for job in workflow.jobs.values():
-        for output in job.outputs:
-            if output.type == "volume":
-                found.setdefault(volume_key(job.name, output.name), []).append(job.name)
-        for item in job.inputs:
-            if isinstance(item, OutputInput) and item.type == "volume":
-                found.setdefault(volume_key(item.job, item.output), []).append(job.name)
-            elif isinstance(item, SharedVolumeInput):
-                found.setdefault(volume_key(SHARED, item.name), []).append(job.name)
-    return {key: tuple(dict.fromkeys(jobs)) for key, jobs in found.items()}
+        for key in volume_keys(job):
+            found.setdefault(key, []).append(job.name)
+    return {key: tuple(jobs) for key, jobs in found.items()}
 
 
 def choose(
@@ -75,7 +85,8 @@ def _choose_one(
     read_write_many_class: str | None,
 ) -> VolumeRecord:
     claim = object_name(f"{run}-{key.lower()}", limit=63)
-    if policy.mode != "Auto":
+    legacy = key.startswith(f"{SHARED}.")
+    if policy.mode != "Auto" and not (legacy and policy.mode == "Copy"):
         return _fixed(policy.mode, claim)
     if read_write_many_class is not None:
         text = f"storage class {read_write_many_class} serves ReadWriteMany"
@@ -84,7 +95,7 @@ def _choose_one(
     if len(places) == 1:
         text = "all its users run on one pool" if len(jobs) > 1 else "it has one user"
         return VolumeRecord("ReadWriteOnce", text, claim)
-    if key.startswith(f"{SHARED}."):
+    if legacy:
         text = "a volume without a source is written by all its users, so it cannot be copied"
         return VolumeRecord("ReadWriteOnce", text, claim)
     first, second = list(places.values())[:2]

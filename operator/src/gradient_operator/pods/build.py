@@ -172,8 +172,7 @@ def _mounts(request: PodRequest) -> list[dict[str, Any]]:
         {"name": "inputs", "mountPath": "/inputs"},
         {"name": "outputs", "mountPath": "/outputs"},
     ]
-    for item in request.inputs:
-        mounts.append(_input_mount(request, item, f"/inputs/{item.name}"))
+    mounts += [_input_mount(request, item, f"/inputs/{item.name}") for item in request.inputs]
     for output in request.job.outputs:
         record = request.volumes.get(output.name)
         if output.type == "volume" and record is not None and record.claim is not None:

@@ -113,6 +113,7 @@ def _storage_env(storage: Storage | None) -> dict[str, Any]:
         "bucket": storage.bucket,
         "prefix": storage.prefix,
         "pathStyle": storage.path_style,
+        "allowHttp": storage.endpoint.startswith("http://"),
     }
     return {"name": "GRADIENT_STORAGE", "value": literal(json.dumps(location))}
 

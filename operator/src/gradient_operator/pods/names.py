@@ -1,4 +1,4 @@
-"""Deterministic names: the same run, job and attempt always give the same Pod, so none runs twice."""
+"""Deterministic names: one run, job and attempt always give the same Pod, so none runs twice."""
 
 import base64
 import hashlib

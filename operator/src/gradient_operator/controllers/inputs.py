@@ -1,0 +1,100 @@
+"""Resolves a job's inputs for its Pod: from the ledger, the pinned versions and the volumes."""
+
+from collections.abc import Mapping
+
+from gradient_operator.api.workflow import Policy
+from gradient_operator.controllers.pinning import Pinned
+from gradient_operator.engine.model import JobRecord, VolumeRecord
+from gradient_operator.engine.volumes import SHARED, volume_key, volume_keys
+from gradient_operator.pods.request import (
+    ClaimedInput,
+    FetchedInput,
+    ResolvedInput,
+    StoredString,
+    StringValue,
+)
+from gradient_operator.workflow.model import (
+    CompiledJob,
+    DatasetInput,
+    JobInput,
+    OutputInput,
+    SharedVolumeInput,
+    StringInput,
+)
+
+
+def resolve_inputs(
+    job: CompiledJob,
+    *,
+    ledger: Mapping[str, JobRecord],
+    pinned: Mapping[str, Pinned],
+    volumes: Mapping[str, VolumeRecord],
+    policy: Policy,
+) -> tuple[ResolvedInput, ...]:
+    """Every input of a job whose needs have succeeded."""
+    return tuple(
+        _resolve(item, ledger=ledger, pinned=pinned, volumes=volumes, policy=policy)
+        for item in job.inputs
+    )
+
+
+def _resolve(
+    item: JobInput,
+    *,
+    ledger: Mapping[str, JobRecord],
+    pinned: Mapping[str, Pinned],
+    volumes: Mapping[str, VolumeRecord],
+    policy: Policy,
+) -> ResolvedInput:
+    match item:
+        case StringInput(name, value):
+            return StringValue(name, value)
+        case DatasetInput(name, reference):
+            version = pinned[str(reference)]
+            return FetchedInput(name, version.digest, version.bytes)
+        case SharedVolumeInput(name):
+            return _claimed(name, volumes[volume_key(SHARED, name)], policy=policy, shared=True)
+        case OutputInput():
+            return _handed_on(item, ledger=ledger, volumes=volumes, policy=policy)
+
+
+def _handed_on(
+    item: OutputInput,
+    *,
+    ledger: Mapping[str, JobRecord],
+    volumes: Mapping[str, VolumeRecord],
+    policy: Policy,
+) -> ResolvedInput:
+    output = ledger[item.job].outputs.get(item.output)
+    if item.type == "string":
+        if output is None:
+            # The job ended well without writing it: the file is there, and empty.
+            return StringValue(item.name, "")
+        if output.ref is not None:
+            return StoredString(item.name, output.ref, item.output)
+        return StringValue(item.name, output.value or "")
+    if item.type == "volume":
+        volume = volumes[volume_key(item.job, item.output)]
+        if volume.mode != "Copy":
+            return _claimed(item.name, volume, policy=policy, shared=False)
+    if output is None or output.digest is None:
+        raise ValueError(f"output {item.job}.{item.output} was not recorded")
+    return FetchedInput(
+        item.name,
+        output.digest,
+        output.bytes,
+        writable=item.type == "volume" and not policy.volumes.read_only_inputs,
+    )
+
+
+def _claimed(name: str, volume: VolumeRecord, *, policy: Policy, shared: bool) -> ClaimedInput:
+    if volume.claim is None:
+        raise ValueError(f"volume {name} has no claim")
+    read_only = policy.volumes.read_only_inputs and not shared
+    return ClaimedInput(name, volume.claim, read_only)
+
+
+def claims_of(job: CompiledJob, volumes: Mapping[str, VolumeRecord]) -> dict[str, VolumeRecord]:
+    """The claims that a job mounts, by claim name."""
+    found = [volumes[key] for key in volume_keys(job)]
+    return {volume.claim: volume for volume in found if volume.claim is not None}

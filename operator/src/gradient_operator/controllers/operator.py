@@ -1,0 +1,248 @@
+"""The whole operator, wired together: caches at once, work only while this process leads."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from gradient_operator.api import names
+from gradient_operator.config import OperatorConfig
+from gradient_operator.controllers import rim
+from gradient_operator.controllers.records import RunView, project_pod, project_run
+from gradient_operator.controllers.run import RunController
+from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
+from gradient_operator.controllers.storage import DefaultStore, SecretHandout, StorageProbe
+from gradient_operator.controllers.workflow import WorkflowController
+from gradient_operator.engine.model import PodRecord, RunPhase
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.elector import ElectionTimes, LeaseElector
+from gradient_operator.kube.errors import KubeError
+from gradient_operator.kube.limits import TokenBucket
+from gradient_operator.kube.queue import KeyedQueue, QueueClosed
+from gradient_operator.kube.recorder import EventRecorder
+from gradient_operator.kube.reflector import Reflector
+from gradient_operator.kube.resources import INSTANCE_TYPES, PODS, RUNS, STORAGE_PROVIDERS
+from gradient_operator.observability.health import Health
+from gradient_operator.observability.metrics import Metrics
+from gradient_operator.observability.runtime import LoopLag, freeze_heap
+from gradient_operator.observability.server import ObservabilityServer
+
+logger = logging.getLogger(__name__)
+
+WRITES_PER_SECOND: Final = 400.0
+WRITES_AT_ONCE: Final = 800
+
+
+class Stopped(Exception):
+    """The process was asked to end."""
+
+
+class Operator:
+    """One operator process: `await run()` until it is told to stop or may not lead any more."""
+
+    def __init__(
+        self,
+        config: OperatorConfig,
+        client: KubeClient,
+        *,
+        namespace: str,
+        identity: str,
+        metrics: Metrics,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._metrics = metrics
+        self._queue: KeyedQueue[Key] = KeyedQueue(name="reconcile", metrics=metrics)
+        self._elector = LeaseElector(
+            client,
+            namespace=namespace,
+            name=config.lease.name,
+            identity=identity,
+            times=ElectionTimes(
+                config.lease.duration, config.lease.renew_deadline, config.lease.retry_period
+            ),
+            metrics=metrics,
+        )
+        self._recorder = EventRecorder(
+            client,
+            component=f"{names.GROUP}/{names.MANAGER}",
+            instance=identity,
+            metrics=metrics,
+        )
+        self._pod_index = PodIndex()
+        watched = config.watch_namespace
+        self._pods: Reflector[PodRecord] = Reflector(
+            client,
+            PODS,
+            namespace=watched,
+            label_selector=f"{names.LABEL_MANAGED_BY}={names.MANAGER},{names.LABEL_RUN_UID}",
+            project=project_pod,
+            on_change=self._pod_changed,
+            metrics=metrics,
+        )
+        self._runs: Reflector[RunView] = Reflector(
+            client,
+            RUNS,
+            namespace=watched,
+            project=project_run,
+            on_change=self._run_changed,
+            metrics=metrics,
+        )
+        self._lag = LoopLag(metrics)
+        self._definitions = Definitions()
+        self._probe = StorageProbe(self._storage_changed)
+        self._rim = rim.Rim(
+            self._definitions,
+            enqueue=self._queue.add,
+            definitions_changed=self._definitions_changed,
+        )
+        services = Services(
+            client=client,
+            config=config,
+            metrics=metrics,
+            recorder=self._recorder,
+            queue=self._queue,
+            pods=self._pod_index,
+            definitions=self._definitions,
+            assume_pod=self._pods.assume,
+            is_leader=self._elector.is_leader,
+        )
+        storage = config.storage
+        applier = Applier(
+            services,
+            TokenBucket(rate=WRITES_PER_SECOND, burst=WRITES_AT_ONCE),
+            SecretHandout(client, storage) if storage is not None else None,
+            DefaultStore(storage) if storage is not None else None,
+        )
+        self._run_controller = RunController(
+            services, runs=self._runs.items, applier=applier, probe=self._probe
+        )
+        self._workflow_controller = WorkflowController(
+            services, workflows=self._rim.workflows, runs=self._runs.items
+        )
+        self._count_runs()
+
+    def _count_runs(self) -> None:
+        def count(phase: str) -> Callable[[], float]:
+            runs = self._runs.items
+            return lambda: sum((view.phase or RunPhase.PENDING) == phase for view in runs.values())
+
+        for phase in RunPhase:
+            self._metrics.runs.labels(phase.value).set_function(count(phase.value))
+
+    def _pod_changed(self, old: PodRecord | None, new: PodRecord | None) -> None:
+        self._queue.add(Key("run", *self._pod_index.update(old, new)))
+
+    def _run_changed(self, old: RunView | None, new: RunView | None) -> None:
+        view = new or old
+        if view is not None:
+            self._queue.add(Key("run", view.namespace, view.name), urgent=new is not None)
+
+    def _storage_changed(self, endpoint: str) -> None:
+        for key in self._run_controller.affected_by_storage(endpoint):
+            self._queue.add(key)
+
+    def _definitions_changed(self) -> None:
+        for key in self._run_controller.active():
+            self._queue.add(key)
+
+    async def run(self) -> None:
+        """Serve the endpoints, wait to lead, and work until the end.
+
+        Raises:
+            ExceptionGroup: a part failed, or leadership was lost: the process must end.
+        """
+        health = Health(
+            loop_lag=self._lag.worst,
+            reflectors={"pods": self._pods, "runs": self._runs},
+            queues={"reconcile": self._queue},
+            is_leader=self._elector.is_leader,
+        )
+        server = ObservabilityServer(self._metrics, health)
+        port = await server.start(self._config.listen_port)
+        logger.info("listening", extra={"port": port})
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._lag.run(), name="loop lag")
+                group.create_task(self._pods.run(), name="pods")
+                group.create_task(self._runs.run(), name="runs")
+                await self._elector.acquire()
+                logger.info("leading")
+                await self._lead(group)
+        except* Stopped:
+            logger.info("stopping")
+        finally:
+            self._queue.close()
+            await self._elector.release()
+            await server.close()
+
+    async def _lead(self, group: asyncio.TaskGroup) -> None:
+        group.create_task(self._elector.hold(), name="lease")
+        await self._until_answered(self._prime)
+        await self._pods.synced.wait()
+        await self._runs.synced.wait()
+        freeze_heap()
+        group.create_task(self._recorder.run(), name="events")
+        group.create_task(self._probe.run(), name="storage probe")
+        for number in range(self._config.workers):
+            group.create_task(self._work(), name=f"worker {number}")
+        await rim.run(self._rim, namespace=self._config.watch_namespace)
+        raise Stopped
+
+    async def _prime(self) -> None:
+        """Know the machine types and providers before the first plan: kopf brings them later."""
+        for item in (await self._client.list_all(INSTANCE_TYPES)).items:
+            self._rim.take_instance_type(item, gone=False)
+        listed = await self._client.list_all(
+            STORAGE_PROVIDERS, namespace=self._config.watch_namespace
+        )
+        for item in listed.items:
+            self._rim.take_provider(item, gone=False)
+
+    async def _until_answered(self, ask: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await ask()
+            except KubeError as error:
+                logger.warning("the API server does not answer: %s", error)
+                await asyncio.sleep(1)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self._queue.get()
+            except QueueClosed:
+                return
+            try:
+                await self._look(key)
+            finally:
+                self._queue.done(key)
+
+    async def _look(self, key: Key) -> None:
+        """Reconcile one key. Whatever is wrong with one object must not stop the others."""
+        started = time.monotonic()
+        result = "ok"
+        try:
+            if key.controller == "run":
+                await self._run_controller.reconcile(key)
+            else:
+                await self._workflow_controller.reconcile(key)
+            self._queue.forget(key)
+        except NotLeading:
+            result = "not-leading"
+            raise
+        except KubeError as error:
+            result = "retry"
+            details: dict[str, Any] = {"key": "/".join(key), "error": str(error)}
+            logger.warning("will look again", extra=details)
+            self._queue.add_rate_limited(key)
+        except Exception:
+            result = "error"
+            logger.exception("cannot reconcile", extra={"key": "/".join(key)})
+            self._queue.add_rate_limited(key)
+        finally:
+            self._metrics.reconcile_duration_seconds.labels(key.controller, result).observe(
+                time.monotonic() - started
+            )

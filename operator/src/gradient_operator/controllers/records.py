@@ -1,0 +1,139 @@
+"""Projections: a Pod or run, as the API serves it, becomes the small record that is cached."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradient_operator.api import names
+from gradient_operator.api.times import parse_time
+from gradient_operator.engine.model import ContainerRecord, PodRecord, RunPhase
+
+MESSAGE_LIMIT = 4_096
+"""Bytes of a container's message that are kept; the kubelet writes no more."""
+
+
+def project_pod(pod: Mapping[str, Any]) -> PodRecord:
+    """Reduce a Pod to what decisions need (about 1 KiB instead of 30)."""
+    metadata, spec = pod["metadata"], pod.get("spec", {})
+    status = pod.get("status", {})
+    labels = metadata.get("labels", {})
+    annotations = metadata.get("annotations", {})
+    conditions = {item["type"]: item for item in status.get("conditions", ())}
+    scheduled = conditions.get("PodScheduled", {})
+    disruption = conditions.get("DisruptionTarget", {})
+    containers = _containers(status)
+    attempt = labels.get(names.LABEL_ATTEMPT, "0")
+    return PodRecord(
+        uid=metadata["uid"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        resource_version=metadata.get("resourceVersion", ""),
+        run_uid=labels.get(names.LABEL_RUN_UID, ""),
+        run=annotations.get(f"{names.GROUP}/run", ""),
+        job=annotations.get(f"{names.GROUP}/job", ""),
+        attempt=int(attempt) if attempt.isdecimal() else 0,
+        phase=status.get("phase", "Pending"),
+        reason=status.get("reason", ""),
+        message=status.get("message", "")[:MESSAGE_LIMIT],
+        node=spec.get("nodeName", ""),
+        created_at=parse_time(metadata.get("creationTimestamp")),
+        scheduled_at=(
+            parse_time(scheduled.get("lastTransitionTime"))
+            if scheduled.get("status") == "True"
+            else None
+        ),
+        unschedulable=(
+            scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else ""
+        ),
+        disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+        deleting="deletionTimestamp" in metadata,
+        held=names.FINALIZER_RESULT in metadata.get("finalizers", ()),
+        other_finalizers=tuple(
+            item for item in metadata.get("finalizers", ()) if item != names.FINALIZER_RESULT
+        ),
+        has_uploader=any(
+            item["name"] == names.CONTAINER_UPLOADER for item in spec.get("initContainers", ())
+        ),
+        main=containers.get(names.CONTAINER_MAIN),
+        fetch=containers.get(names.CONTAINER_FETCH),
+        uploader=containers.get(names.CONTAINER_UPLOADER),
+    )
+
+
+def _containers(status: Mapping[str, Any]) -> dict[str, ContainerRecord]:
+    listed = [*status.get("containerStatuses", ()), *status.get("initContainerStatuses", ())]
+    return {item["name"]: _container(item.get("state", {})) for item in listed}
+
+
+def _container(state: Mapping[str, Any]) -> ContainerRecord:
+    if "terminated" in state:
+        ended = state["terminated"]
+        return ContainerRecord(
+            started_at=parse_time(ended.get("startedAt")),
+            finished_at=parse_time(ended.get("finishedAt")),
+            exit_code=ended.get("exitCode", 0),
+            reason=ended.get("reason", ""),
+            message=ended.get("message", "")[-MESSAGE_LIMIT:],
+        )
+    if "running" in state:
+        return ContainerRecord(started_at=parse_time(state["running"].get("startedAt")))
+    waiting = state.get("waiting", {})
+    return ContainerRecord(
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", "")[:MESSAGE_LIMIT],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as it is cached; a finished one is small. Equal views need no new look at the run."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str = field(compare=False)
+    generation: int = 0
+    workflow: str = ""
+    workflow_uid: str = ""
+    cancel: bool = False
+    deleting: bool = False
+    phase: RunPhase | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    status: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    created_at: float | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether its status says that it has ended."""
+        return self.phase is not None and self.phase.final
+
+
+def project_run(run: Mapping[str, Any]) -> RunView:
+    """Reduce a run; spec and status are kept only while it is under way."""
+    metadata, spec, status = run["metadata"], run.get("spec", {}), run.get("status", {})
+    text = status.get("phase")
+    phase = RunPhase(text) if text in set(RunPhase) else None
+    ended = phase is not None and phase.final
+    owner: Mapping[str, Any] = next(
+        (
+            item
+            for item in metadata.get("ownerReferences", ())
+            if item.get("kind") == "GradientWorkflow"
+        ),
+        {},
+    )
+    return RunView(
+        uid=metadata["uid"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        resource_version=metadata.get("resourceVersion", ""),
+        generation=metadata.get("generation", 0),
+        workflow=spec.get("workflow", ""),
+        workflow_uid=owner.get("uid", ""),
+        cancel=bool(spec.get("cancel", False)),
+        deleting="deletionTimestamp" in metadata,
+        phase=phase,
+        spec={} if ended else spec,
+        status={} if ended else status,
+        created_at=parse_time(metadata.get("creationTimestamp")),
+    )

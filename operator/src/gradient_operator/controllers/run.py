@@ -1,0 +1,282 @@
+"""Reconciles runs: observe, plan, apply, write the status once, release what was recorded.
+
+Pods are created before the status is written (their names make that safe); a Pod is released only
+after the status that holds its result was acknowledged.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gradient_operator.controllers import results, run_start, run_status, transitions
+from gradient_operator.controllers.pinning import StartRefused
+from gradient_operator.controllers.records import RunView, project_pod
+from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.services import Key, Services
+from gradient_operator.controllers.storage import StorageProbe
+from gradient_operator.engine.model import (
+    Failure,
+    FailureClass,
+    JobPhase,
+    Observation,
+    Plan,
+    PodRecord,
+    RunPhase,
+    UploadResult,
+)
+from gradient_operator.engine.planner import plan
+from gradient_operator.kube.errors import Conflict, KubeError, NotFound
+from gradient_operator.kube.resources import PODS, RUNS
+
+logger = logging.getLogger(__name__)
+
+STATUS_PAUSE: Final = 1.0
+"""Seconds between two writes of one run's status, except where somebody waits for the news."""
+FIRST_STATUS_PAUSE: Final = 0.25
+"""Seconds that a new run's first write waits: a run of one short job then needs only one."""
+_ROUNDS: Final = 16
+"""Plans in one look: each one after the first follows an action that changed what is known."""
+
+
+class RunController:
+    """Looks after all runs; `runs` is the reflector's live view."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        runs: Mapping[tuple[str, str], RunView],
+        applier: Applier,
+        probe: StorageProbe,
+    ) -> None:
+        self._services = services
+        self._runs = runs
+        self._applier = applier
+        self._probe = probe
+        self._states: dict[str, RunState] = {}
+        probe.watch(self._endpoints)
+
+    def _endpoints(self) -> set[str]:
+        """The storage endpoints of the runs under way."""
+        return {
+            state.storage.endpoint for state in self._states.values() if state.storage is not None
+        }
+
+    def affected_by_storage(self, endpoint: str) -> list[Key]:
+        """The runs under way that use an endpoint."""
+        return [
+            Key("run", state.identity.namespace, state.identity.name)
+            for state in self._states.values()
+            if state.storage is not None and state.storage.endpoint == endpoint
+        ]
+
+    def active(self) -> list[Key]:
+        """All runs under way, for when a definition changed that any of them may wait for."""
+        return [
+            Key("run", state.identity.namespace, state.identity.name)
+            for state in self._states.values()
+        ]
+
+    async def reconcile(self, key: Key) -> None:
+        """Look at one run.
+
+        Raises:
+            KubeError: something could not be done now; look again.
+            NotLeading: this process may not write any more.
+        """
+        view = self._runs.get((key.namespace, key.name))
+        pods = self._services.pods.of(key.namespace, key.name)
+        await self._release_strangers(view, pods)
+        if view is None or view.deleting:
+            self._forget(key)
+            return
+        if view.final:
+            self._states.pop(view.uid, None)
+            await self._release([pod for pod in pods.values() if pod.held])
+            return
+        state = self._states.get(view.uid)
+        if state is None:
+            try:
+                state = await run_start.begin(self._services, view)
+            except StartRefused as refused:
+                await self._refuse(view, refused)
+                return
+            self._states[view.uid] = state
+        await self._advance(key, view, state)
+
+    def _forget(self, key: Key) -> None:
+        for uid, state in list(self._states.items()):
+            run = state.identity
+            if (run.namespace, run.name) == (key.namespace, key.name):
+                del self._states[uid]
+
+    async def _release_strangers(self, view: RunView | None, pods: Mapping[str, PodRecord]) -> None:
+        """Pods of a run that is gone, or of an earlier one of this name, must not hang."""
+        alive = view.uid if view is not None and not view.deleting else ""
+        await self._release([pod for pod in pods.values() if pod.held and pod.run_uid != alive])
+
+    async def _advance(self, key: Key, view: RunView, state: RunState) -> None:
+        services = self._services
+        state.noticed_at = time.monotonic()
+        run_start.refresh_storage(services, state, view)
+        run_start.choose_volumes(services, state)
+        if not state.recorded and (state.pinned or state.volumes):
+            await self._write(view, state)
+        before = state.ledger
+        found = self._plan(view, state)
+        found = await self._confirm_lost(view, state, found)
+        error: BaseException | None = None
+        failures: list[tuple[str, Failure]] = []
+        for _ in range(_ROUNDS):
+            self._take(state, found)
+            failures += found.failures
+            try:
+                again = await self._applier.apply(state, found.actions)
+            except (KubeError, OSError) as failed:
+                # The status is written all the same: it says what is wrong.
+                error, found = failed, self._plan(view, state)
+                self._take(state, found)
+                break
+            if not again:
+                break
+            found = self._plan(view, state)
+        transitions.tell(
+            services,
+            state,
+            before=before,
+            failures=failures,
+            pods=self._pods_of(view),
+        )
+        await self._status(key, view, state)
+        if found.wake_at is not None:
+            services.queue.add_after(key, max(0.0, found.wake_at - services.clock()))
+        if error is not None:
+            raise error
+
+    def _take(self, state: RunState, found: Plan) -> None:
+        state.ledger, state.phase, state.message = found.ledger, found.phase, found.message
+
+    def _pods_of(self, view: RunView) -> dict[tuple[str, int], PodRecord]:
+        pods = self._services.pods.of(view.namespace, view.name)
+        return {(pod.job, pod.attempt): pod for pod in pods.values() if pod.run_uid == view.uid}
+
+    def _plan(self, view: RunView, state: RunState) -> Plan:
+        pods = self._pods_of(view)
+        known: dict[str, UploadResult] = {}
+        for pod in pods.values():
+            result = state.results.get(pod.uid) or results.decode_pod(pod)
+            if result is not None:
+                known[pod.uid] = result
+        endpoint = state.storage.endpoint if state.storage is not None else ""
+        seen = Observation(
+            workflow=state.workflow,
+            policy=state.policy,
+            ledger=state.ledger,
+            pods=pods,
+            instance_types=self._services.definitions.instance_types,
+            results=known,
+            committed=frozenset(state.committed),
+            models=state.models,
+            volumes=state.volumes,
+            storage_problem=state.storage_error or self._probe.problem(endpoint),
+            problems=state.problems,
+            cancel=view.cancel,
+        )
+        return plan(seen, self._services.clock())
+
+    async def _confirm_lost(self, view: RunView, state: RunState, found: Plan) -> Plan:
+        """A Pod that the cache lacks may only be late: ask before an attempt is given up."""
+        lost = [job for job, failure in found.failures if failure.kind is FailureClass.LOST]
+        back = False
+        for job in lost:
+            name = state.ledger[job].pod
+            if name is None:
+                continue
+            try:
+                pod = await self._services.client.get(PODS, name=name, namespace=view.namespace)
+            except NotFound:
+                continue
+            record = project_pod(pod)
+            if record.uid == state.ledger[job].pod_uid:
+                self._services.assume_pod(record)
+                back = True
+        return self._plan(view, state) if back else found
+
+    async def _status(self, key: Key, view: RunView, state: RunState) -> None:
+        """Write the status now if somebody waits for the news, else within a second."""
+        now = time.monotonic()
+        pause = STATUS_PAUSE
+        if not state.recorded:
+            if state.written_at == float("-inf"):
+                state.written_at = now
+            pause = FIRST_STATUS_PAUSE
+        due = state.written_at + pause
+        if now < due and not self._urgent(state):
+            self._services.queue.add_after(key, due - now)
+            return
+        await self._write(view, state)
+        await self._release(
+            [pod for pod in self._pods_of(view).values() if pod.held and state.ended(pod)]
+        )
+
+    def _urgent(self, state: RunState) -> bool:
+        if state.phase.final:
+            return True
+        written = state.written.get("jobs", {})
+        return any(
+            record.phase is JobPhase.FAILED and written.get(name, {}).get("phase") != "Failed"
+            for name, record in state.ledger.items()
+        )
+
+    async def _write(self, view: RunView, state: RunState) -> None:
+        services = self._services
+        status = run_status.build(state, generation=view.generation, now=services.clock())
+        patch = run_status.difference(state.written, status)
+        if not patch:
+            return
+        await self._patch(view, patch)
+        state.written, state.written_at, state.recorded = status, time.monotonic(), True
+        if state.phase.final:
+            transitions.run_ended(services, state)
+            if view.workflow:
+                services.queue.add(Key("workflow", view.namespace, view.workflow))
+
+    async def _patch(self, view: RunView, patch: Mapping[str, Any]) -> None:
+        if not self._services.is_leader():
+            raise NotLeading
+        body = {"metadata": {"uid": view.uid}, "status": patch}
+        writes = self._services.metrics.status_writes_total
+        try:
+            await self._services.client.merge_patch(
+                RUNS, body, name=view.name, namespace=view.namespace, subresource="status"
+            )
+        except (NotFound, Conflict):
+            # Deleted, or replaced by another run of that name: what we know of it is worthless.
+            writes.labels("GradientRun", "gone").inc()
+            self._states.pop(view.uid, None)
+            raise
+        except KubeError:
+            writes.labels("GradientRun", "error").inc()
+            raise
+        writes.labels("GradientRun", "ok").inc()
+
+    async def _refuse(self, view: RunView, refused: StartRefused) -> None:
+        status = run_status.refused(
+            view.status,
+            reason=refused.reason,
+            message=str(refused),
+            generation=view.generation,
+            now=self._services.clock(),
+        )
+        await self._patch(view, status)
+        self._services.metrics.runs_finished_total.labels(RunPhase.FAILED.value).inc()
+        if view.workflow:
+            self._services.queue.add(Key("workflow", view.namespace, view.workflow))
+
+    async def _release(self, pods: list[PodRecord]) -> None:
+        if pods and not self._services.is_leader():
+            raise NotLeading
+        await asyncio.gather(*(self._applier.release(pod) for pod in pods))

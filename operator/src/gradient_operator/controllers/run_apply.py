@@ -1,0 +1,296 @@
+"""Carries out what was planned for a run. Every action is idempotent: by name, or by UID."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gradient_operator.api import names
+from gradient_operator.controllers import commit, inputs, results
+from gradient_operator.controllers.pinning import StartRefused
+from gradient_operator.controllers.records import project_pod
+from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.services import Services
+from gradient_operator.controllers.storage import DefaultStore, SecretHandout
+from gradient_operator.datasets.errors import DatasetError
+from gradient_operator.engine.model import (
+    AbortUpload,
+    Action,
+    CommitOutputs,
+    CreatePod,
+    DeletePod,
+    PodRecord,
+    ReadResult,
+    RegisterModel,
+    UploadResult,
+    VolumeRecord,
+)
+from gradient_operator.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+)
+from gradient_operator.kube.limits import TokenBucket
+from gradient_operator.kube.resources import CLAIMS, PODS
+from gradient_operator.pods.build import build_pod, owner
+from gradient_operator.pods.names import label_value
+from gradient_operator.pods.request import PodRequest, Settings
+from gradient_operator.workflow.model import CompiledJob
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 32
+"""Requests of one run that are under way at once."""
+
+
+class NotLeading(Exception):
+    """Another process may lead: nothing may be written any more."""
+
+
+@dataclass(slots=True)
+class Applier:
+    """Turns actions into requests."""
+
+    services: Services
+    bucket: TokenBucket
+    handout: SecretHandout | None
+    store: DefaultStore | None
+
+    async def apply(self, state: RunState, actions: tuple[Action, ...]) -> bool:
+        """Carry the actions out; answers whether planning again would now see more.
+
+        Raises:
+            KubeError: one of them failed in a way that a later try may not; the others were done.
+        """
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(action: Action) -> bool:
+            async with limit:
+                if not self.services.is_leader():
+                    raise NotLeading
+                return await self._one(state, action)
+
+        done = await asyncio.gather(*(one(action) for action in actions), return_exceptions=True)
+        failed = [result for result in done if isinstance(result, BaseException)]
+        for error in failed:
+            raise error
+        return any(result is True for result in done)
+
+    async def _one(self, state: RunState, action: Action) -> bool:
+        match action:
+            case CreatePod(job, attempt):
+                return await self._create_pod(state, state.workflow.jobs[job], attempt)
+            case DeletePod():
+                return await self._delete_pod(state, action)
+            case AbortUpload(_, pod_uid):
+                return await self._abort(state, pod_uid)
+            case CommitOutputs():
+                return await self._commit(state, action)
+            case ReadResult(job, pod_uid):
+                return await self._read_result(state, job, pod_uid)
+            case RegisterModel(job):
+                return await self._register(state, state.workflow.jobs[job])
+
+    async def _create_pod(self, state: RunState, job: CompiledJob, attempt: int) -> bool:
+        body = build_pod(self._request(state, job, attempt))
+        try:
+            await self._prepare(state, job)
+            async with self.bucket.request():
+                waited = time.monotonic() - state.noticed_at
+                self.services.metrics.reaction_seconds.observe(waited)
+                created = await self.services.client.create(PODS, body)
+        except AlreadyExists:
+            return await self._adopt(state, job, body["metadata"]["name"])
+        except (Invalid, Forbidden) as error:
+            # A quota, Pod Security or an image name that is none: shown, and tried again later.
+            state.problems[job.name] = f"the API server refuses its Pod: {error.message}"
+            raise
+        state.problems.pop(job.name, None)
+        self.services.assume_pod(project_pod(created))
+        return False
+
+    async def _adopt(self, state: RunState, job: CompiledJob, name: str) -> bool:
+        """A Pod of that name exists: from before a crash, or somebody else's."""
+        found = project_pod(
+            await self.services.client.get(PODS, name=name, namespace=state.identity.namespace)
+        )
+        if found.run_uid != state.identity.uid or found.job != job.name:
+            state.problems[job.name] = (
+                f"a Pod called {name} exists that does not belong to this run: delete it"
+            )
+            raise Conflict(state.problems[job.name])
+        state.problems.pop(job.name, None)
+        self.services.assume_pod(found)
+        return False
+
+    async def _prepare(self, state: RunState, job: CompiledJob) -> None:
+        """Make what the Pod mounts: claims, and the Secret of the default provider."""
+        for claim, volume in inputs.claims_of(job, state.volumes).items():
+            if claim not in state.claims:
+                await self._create_claim(state, claim, volume)
+                state.claims.add(claim)
+        if self.handout is not None and state.provider is None:
+            await self.handout.ensure(state.identity.namespace)
+
+    async def _create_claim(self, state: RunState, claim: str, volume: VolumeRecord) -> None:
+        policy = state.policy.volumes
+        spec: dict[str, Any] = {
+            "accessModes": [volume.mode],
+            "resources": {"requests": {"storage": policy.size}},
+        }
+        shared_class = self.services.config.volumes.read_write_many_class
+        storage_class = policy.storage_class or (
+            shared_class if volume.mode == "ReadWriteMany" else None
+        )
+        if storage_class is not None:
+            spec["storageClassName"] = storage_class
+        run = state.identity
+        body = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": claim,
+                "namespace": run.namespace,
+                "labels": {
+                    names.LABEL_MANAGED_BY: names.MANAGER,
+                    names.LABEL_RUN: label_value(run.name),
+                    names.LABEL_RUN_UID: run.uid,
+                },
+                "ownerReferences": [owner(run.name, run.uid)],
+            },
+            "spec": spec,
+        }
+        try:
+            await self.services.client.create(CLAIMS, body)
+        except AlreadyExists:
+            return
+
+    def _request(self, state: RunState, job: CompiledJob, attempt: int) -> PodRequest:
+        config = self.services.config
+        claims = inputs.claims_of(job, state.volumes)
+        return PodRequest(
+            run=state.identity,
+            job=job,
+            attempt=attempt,
+            machine=self.services.definitions.instance_types[job.instance_type],
+            policy=state.policy,
+            settings=Settings(config.helper_image, config.pod_finalizer, state.storage_claim),
+            inputs=inputs.resolve_inputs(
+                job,
+                ledger=state.ledger,
+                pinned=state.pinned,
+                volumes=state.volumes,
+                policy=state.policy,
+            ),
+            volumes={
+                output.name: state.volumes[f"{job.name}.{output.name}"]
+                for output in job.outputs
+                if output.type == "volume"
+            },
+            storage=state.storage,
+            held_claims=tuple(
+                claim for claim, volume in claims.items() if volume.mode == "ReadWriteOnce"
+            ),
+        )
+
+    async def _delete_pod(self, state: RunState, action: DeletePod) -> bool:
+        try:
+            await self.services.client.delete(
+                PODS,
+                name=action.name,
+                namespace=state.identity.namespace,
+                uid=action.uid,
+                grace_seconds=action.grace_seconds,
+            )
+        except (NotFound, Conflict):
+            return False
+        return False
+
+    async def _abort(self, state: RunState, pod_uid: str) -> bool:
+        if self.store is not None and state.provider is None:
+            await self.store.abort(pod_uid)
+        return False
+
+    async def _commit(self, state: RunState, action: CommitOutputs) -> bool:
+        job = state.workflow.jobs[action.job]
+        source = self._source(state, job)
+        for name, record in action.outputs.items():
+            output = job.output(name)
+            if output is None or output.dataset is None:
+                continue
+            try:
+                await commit.commit_version(
+                    self.services.client,
+                    source=source,
+                    output=name,
+                    dataset=output.dataset,
+                    record=record,
+                    provider=state.provider,
+                    must_exist=state.policy.datasets.must_exist,
+                    metrics=self.services.metrics,
+                )
+            except commit.CommitRefused as refused:
+                self.services.metrics.dataset_commit_failures_total.labels("refused").inc()
+                state.results[action.pod_uid] = UploadResult(
+                    error=str(refused), reason="CommitRefused", refused=True
+                )
+                return True
+        state.committed.add(action.pod_uid)
+        return True
+
+    async def _read_result(self, state: RunState, job: str, pod_uid: str) -> bool:
+        """The message was too small for the outputs: read them where they stand in full."""
+        reference = f"runs/{pod_uid}/result.json"
+        if self.store is None or state.provider is not None:
+            state.results[pod_uid] = UploadResult(
+                error=f"job {job} has more outputs than fit into a Pod's message, and the operator "
+                "may not read the bucket of a namespace's own provider: split the job",
+                reason="ResultTooLarge",
+                refused=True,
+            )
+            return True
+        try:
+            full = await self.store.read_result(reference)
+        except DatasetError as error:
+            logger.warning("cannot read %s: %s", reference, error)
+            raise KubeError(str(error)) from error
+        state.results[pod_uid] = results.of_full(full, reference)
+        return True
+
+    async def _register(self, state: RunState, job: CompiledJob) -> bool:
+        try:
+            version = commit.model_version(job, ledger=state.ledger, pinned=state.pinned)
+            state.models[job.name] = await commit.register_model(
+                self.services.client, job, source=self._source(state, job), version=version
+            )
+        except (StartRefused, Invalid, Forbidden) as error:
+            state.problems[job.name] = f"the model cannot be registered: {error}"
+            raise
+        state.problems.pop(job.name, None)
+        return True
+
+    def _source(self, state: RunState, job: CompiledJob) -> commit.Source:
+        run = state.identity
+        return commit.Source(
+            namespace=run.namespace,
+            run=run.name,
+            run_uid=run.uid,
+            job=job.name,
+            inputs=commit.input_versions(job, state.pinned),
+        )
+
+    async def release(self, pod: PodRecord) -> None:
+        """Take our finalizer off a Pod; a Pod that is gone, or another one, is none of ours."""
+        body = {"metadata": {"uid": pod.uid, "finalizers": list(pod.other_finalizers) or None}}
+        try:
+            async with self.bucket.request():
+                patched = await self.services.client.merge_patch(
+                    PODS, body, name=pod.name, namespace=pod.namespace
+                )
+        except (NotFound, Conflict):
+            return
+        self.services.assume_pod(project_pod(patched))

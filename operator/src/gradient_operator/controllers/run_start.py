@@ -1,0 +1,129 @@
+"""Begins a run, or takes one up again after a restart: compile, pin, choose, remember."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from gradient_operator.api.run import RunInput
+from gradient_operator.api.times import parse_time
+from gradient_operator.api.workflow import Policy
+from gradient_operator.controllers.ledger import load_jobs, load_volumes
+from gradient_operator.controllers.pinning import StartRefused, load_pinned, pin_inputs
+from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.run_state import RunState, identity_of
+from gradient_operator.controllers.services import Services
+from gradient_operator.controllers.storage import NoStorage, storage_of_run
+from gradient_operator.engine.model import JobRecord, RunPhase
+from gradient_operator.engine.volumes import choose, users
+from gradient_operator.kube.errors import NotFound
+from gradient_operator.kube.resources import CLAIMS
+from gradient_operator.pods.request import Storage
+from gradient_operator.workflow.compile import compile_file
+from gradient_operator.workflow.model import CompiledWorkflow, Refused
+from gradient_operator.workflow.state import event_of
+from gradient_operator.workflow.validate import parse_file
+
+
+async def begin(services: Services, view: RunView) -> RunState:
+    """Make the state of a run from its object alone.
+
+    Raises:
+        StartRefused: the run can never start; the reason goes into its status.
+        KubeError: the API server does not answer; try again.
+    """
+    try:
+        file = parse_file(view.spec.get("definition", {}))
+        policy = Policy.model_validate(view.spec.get("policy") or {})
+        given = {
+            name: RunInput.model_validate(value)
+            for name, value in (view.spec.get("inputs") or {}).items()
+        }
+        compiled = compile_file(file, given=given)
+    except Refused as refused:
+        raise StartRefused("InvalidDefinition", str(refused)) from None
+    except ValidationError as error:
+        raise StartRefused("InvalidSpec", str(error)) from None
+    workflow = compiled.workflow
+    provider = policy.datasets.provider
+    status = view.status
+    resumed = bool(status.get("startedAt"))
+    pinned = (
+        load_pinned(status)
+        if resumed
+        else await pin_inputs(
+            services.client, workflow, namespace=view.namespace, provider=provider
+        )
+    )
+    storage, storage_error = _storage(services, view, provider)
+    state = RunState(
+        identity=identity_of(view, event_of(file).ref or ""),
+        workflow=workflow,
+        policy=policy,
+        provider=provider,
+        storage=storage,
+        storage_error=storage_error,
+        storage_claim=await _storage_claim(services, view.namespace),
+        ledger=_ledger(workflow, status),
+        pinned=pinned,
+        volumes=load_volumes(status),
+        phase=RunPhase.RUNNING,
+        started_at=parse_time(status.get("startedAt")) or services.clock(),
+        written=dict(status),
+        recorded=resumed,
+    )
+    choose_volumes(services, state)
+    return state
+
+
+def _storage(services: Services, view: RunView, provider: str | None) -> tuple[Storage | None, str]:
+    try:
+        storage = storage_of_run(
+            services.config, services.definitions, namespace=view.namespace, provider=provider
+        )
+    except NoStorage as error:
+        return None, str(error)
+    return storage, ""
+
+
+def refresh_storage(services: Services, state: RunState, view: RunView) -> None:
+    """Look again for a provider that was missing."""
+    if state.storage is None:
+        state.storage, state.storage_error = _storage(services, view, state.provider)
+
+
+def choose_volumes(services: Services, state: RunState) -> None:
+    """Choose the modes of volumes that have none yet, once the machine types of all are known."""
+    wanted = users(state.workflow)
+    types = services.definitions.instance_types
+    if len(state.volumes) == len(wanted):
+        return
+    if any(
+        state.workflow.jobs[job].instance_type not in types
+        for jobs in wanted.values()
+        for job in jobs
+    ):
+        return
+    state.volumes = choose(
+        state.workflow,
+        run=state.identity.name,
+        policy=state.policy.volumes,
+        instance_types=types,
+        read_write_many_class=services.config.volumes.read_write_many_class,
+    )
+
+
+def _ledger(workflow: CompiledWorkflow, status: Any) -> dict[str, JobRecord]:
+    known = load_jobs(status)
+    return {name: known.get(name, JobRecord()) for name in workflow.jobs}
+
+
+async def _storage_claim(services: Services, namespace: str) -> str | None:
+    """The claim for /storage, if it is configured and this namespace has it."""
+    claim = services.config.storage_claim
+    if claim is None:
+        return None
+    try:
+        await services.client.get(CLAIMS, name=claim, namespace=namespace)
+    except NotFound:
+        return None
+    return claim

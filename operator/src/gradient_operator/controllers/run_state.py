@@ -1,0 +1,77 @@
+"""What the operator remembers of a run under way: all of it can be had again from the API server.
+
+The ledger here is ahead of the run's status by what was not written yet; it is never behind, for
+the leading operator is its only writer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradient_operator.api.workflow import Policy
+from gradient_operator.controllers.pinning import Pinned
+from gradient_operator.controllers.records import RunView
+from gradient_operator.engine.model import (
+    JobRecord,
+    PodRecord,
+    RunPhase,
+    UploadResult,
+    VolumeRecord,
+)
+from gradient_operator.pods.request import RunIdentity, Storage
+from gradient_operator.workflow.model import CompiledWorkflow
+
+
+@dataclass(slots=True)
+class RunState:
+    """One run under way."""
+
+    identity: RunIdentity
+    workflow: CompiledWorkflow
+    policy: Policy
+    provider: str | None
+    storage: Storage | None
+    storage_error: str = ""
+    """Why the run has no storage provider at all."""
+    storage_claim: str | None = None
+    ledger: Mapping[str, JobRecord] = field(default_factory=dict)
+    pinned: Mapping[str, Pinned] = field(default_factory=dict)
+    volumes: dict[str, VolumeRecord] = field(default_factory=dict)
+    results: dict[str, UploadResult] = field(default_factory=dict)
+    """Full results that were read from object storage, by Pod UID."""
+    committed: set[str] = field(default_factory=set)
+    models: dict[str, str] = field(default_factory=dict)
+    claims: set[str] = field(default_factory=set)
+    """Claims that exist."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """Why the API server refused a job's Pod or model."""
+    phase: RunPhase = RunPhase.PENDING
+    message: str = ""
+    started_at: float | None = None
+    written: dict[str, Any] = field(default_factory=dict)
+    """The status as the API server has acknowledged it."""
+    written_at: float = float("-inf")
+    recorded: bool = False
+    """Whether pins and volumes stand in the status: no Pod may be made before."""
+    noticed_at: float = 0.0
+    """When the present look at the run began, on the monotonic clock."""
+
+    def ended(self, pod: PodRecord) -> bool:
+        """Whether the acknowledged status holds the end of the attempt that this Pod was."""
+        job = self.written.get("jobs", {}).get(pod.job, {})
+        attempt = job.get("attempt", 0)
+        if pod.attempt != attempt:
+            return bool(pod.attempt < attempt)
+        final = job.get("phase") in {"Succeeded", "Failed", "Omitted", "Cancelled"}
+        return final or job.get("phase") == "Pending"
+
+
+def identity_of(view: RunView, git_sha: str) -> RunIdentity:
+    """The part of a run that its Pods carry."""
+    return RunIdentity(
+        name=view.name,
+        uid=view.uid,
+        namespace=view.namespace,
+        workflow=view.workflow,
+        git_sha=git_sha,
+    )

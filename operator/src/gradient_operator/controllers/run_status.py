@@ -1,0 +1,90 @@
+"""The status of a run: built whole, written as the difference to what was acknowledged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradient_operator.api.times import format_time
+from gradient_operator.controllers import conditions, ledger
+from gradient_operator.controllers.run_state import RunState
+from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
+from gradient_operator.engine.verdict import progress
+
+_REASONS = {
+    RunPhase.PENDING: "Pending",
+    RunPhase.RUNNING: "Running",
+    RunPhase.SUCCEEDED: "Succeeded",
+    RunPhase.CANCELLED: "Cancelled",
+}
+
+
+def build(state: RunState, *, generation: int, now: float) -> dict[str, Any]:
+    """The whole status."""
+    reason, message = _reason(state), state.message
+    status: dict[str, Any] = {
+        "observedGeneration": generation,
+        "phase": state.phase.value,
+        "progress": progress(state.ledger),
+        "message": ledger.cut(message, ledger.FAILURE_MESSAGE_LIMIT) or "",
+        "startedAt": format_time(state.started_at),
+        "jobs": ledger.dump_jobs(state.ledger),
+        "conditions": conditions.merge(
+            state.written.get("conditions", ()),
+            conditions.of_run(state.phase, reason=reason, message=message, accepted=True),
+            generation=generation,
+            now=now,
+        ),
+    }
+    if state.pinned:
+        status["inputs"] = {text: pinned.dump() for text, pinned in state.pinned.items()}
+    if state.volumes:
+        status["volumes"] = ledger.dump_volumes(state.volumes)
+    if state.phase.final:
+        ends = [record.finished_at for record in state.ledger.values() if record.finished_at]
+        status["finishedAt"] = format_time(max(ends, default=now))
+    return status
+
+
+def refused(
+    before: Mapping[str, Any], *, reason: str, message: str, generation: int, now: float
+) -> dict[str, Any]:
+    """The status of a run that can never start."""
+    return {
+        "observedGeneration": generation,
+        "phase": RunPhase.FAILED.value,
+        "progress": "0/0",
+        "message": ledger.cut(message, ledger.FAILURE_MESSAGE_LIMIT) or "",
+        "finishedAt": format_time(now),
+        "conditions": conditions.merge(
+            before.get("conditions", ()),
+            conditions.of_run(RunPhase.FAILED, reason=reason, message=message, accepted=False),
+            generation=generation,
+            now=now,
+        ),
+    }
+
+
+def _reason(state: RunState) -> str:
+    if state.phase is RunPhase.FAILED:
+        failed: JobRecord = next(
+            record for record in state.ledger.values() if record.phase is JobPhase.FAILED
+        )
+        return failed.reason or "JobFailed"
+    return _REASONS[state.phase]
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch (RFC 7396) from one status to another; empty when they are equal.
+
+    Lists and plain values are replaced; maps are compared key by key, and a key that is gone
+    becomes null.
+    """
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if old == value:
+            continue
+        if isinstance(value, dict) and isinstance(old, dict):
+            patch[key] = difference(old, value)
+        else:
+            patch[key] = value
+    return patch

@@ -1,0 +1,74 @@
+"""What the controllers share: the client, the caches, the queue, the clock."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from gradient_operator.api.datasets import StorageProviderSpec
+from gradient_operator.api.instance_type import InstanceTypeSpec
+from gradient_operator.config import OperatorConfig
+from gradient_operator.engine.model import PodRecord
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.queue import KeyedQueue
+from gradient_operator.kube.recorder import EventRecorder
+from gradient_operator.observability.metrics import Metrics
+
+
+class Key(NamedTuple):
+    """What a worker looks at."""
+
+    controller: Literal["run", "workflow", "provider"]
+    namespace: str
+    name: str
+
+
+@dataclass(slots=True)
+class PodIndex:
+    """The cached Pods by the run that they belong to (namespace and name)."""
+
+    by_run: dict[tuple[str, str], dict[str, PodRecord]] = field(default_factory=dict)
+
+    def update(self, old: PodRecord | None, new: PodRecord | None) -> tuple[str, str]:
+        """Take a change from the reflector over; answers whose run it concerns."""
+        pod = new or old
+        if pod is None:
+            raise ValueError("a change needs a record before or after it")
+        run = (pod.namespace, pod.run)
+        if new is not None:
+            self.by_run.setdefault(run, {})[new.name] = new
+        elif run in self.by_run:
+            self.by_run[run].pop(pod.name, None)
+            if not self.by_run[run]:
+                del self.by_run[run]
+        return run
+
+    def of(self, namespace: str, run: str) -> Mapping[str, PodRecord]:
+        """The Pods of a run by name, also those of an earlier run of the same name."""
+        return self.by_run.get((namespace, run), {})
+
+
+@dataclass(slots=True)
+class Definitions:
+    """The definition kinds that plans depend on, as `rim` hears of them."""
+
+    instance_types: dict[str, InstanceTypeSpec] = field(default_factory=dict)
+    """By the name that jobs use."""
+    providers: dict[tuple[str, str], StorageProviderSpec] = field(default_factory=dict)
+    """By namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Handed to every controller; `is_leader` fences each write."""
+
+    client: KubeClient
+    config: OperatorConfig
+    metrics: Metrics
+    recorder: EventRecorder
+    queue: KeyedQueue[Key]
+    pods: PodIndex
+    definitions: Definitions
+    assume_pod: Callable[[PodRecord], None]
+    is_leader: Callable[[], bool]
+    clock: Callable[[], float] = time.time

@@ -1,0 +1,104 @@
+"""What happened between two ledgers: told as Events and counted in the metrics, once each."""
+
+from collections.abc import Mapping, Sequence
+
+from gradient_operator.api import names
+from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.services import Services
+from gradient_operator.engine.model import Failure, JobPhase, JobRecord, PodRecord, RunPhase
+from gradient_operator.kube.recorder import ObjectReference
+
+
+def reference(state: RunState) -> ObjectReference:
+    """The run, as its Events name it."""
+    run = state.identity
+    return ObjectReference(names.API_VERSION, "GradientRun", run.name, run.namespace, run.uid)
+
+
+def tell(
+    services: Services,
+    state: RunState,
+    *,
+    before: Mapping[str, JobRecord],
+    failures: Sequence[tuple[str, Failure]],
+    pods: Mapping[tuple[str, int], PodRecord],
+) -> None:
+    """Tell of every job that changed its phase, and of every attempt that failed."""
+    for job, failure in failures:
+        _attempt_failed(services, state, job, failure)
+    for name, record in state.ledger.items():
+        old = before.get(name, JobRecord())
+        if record.phase is not old.phase:
+            _changed(services, state, name, record, pods.get((name, record.attempt)))
+
+
+def _attempt_failed(services: Services, state: RunState, job: str, failure: Failure) -> None:
+    services.metrics.job_failures_total.labels(failure.kind.value).inc()
+    record = state.ledger[job]
+    again = record.phase is JobPhase.PENDING
+    if again:
+        services.metrics.job_retries_total.labels(failure.kind.value).inc()
+    services.recorder.record(
+        reference(state),
+        type="Warning",
+        reason="JobRetrying" if again else "JobFailed",
+        note=f"job {job}, attempt {record.attempt}: {failure.message}",
+    )
+
+
+def _changed(
+    services: Services, state: RunState, name: str, record: JobRecord, pod: PodRecord | None
+) -> None:
+    if record.phase is JobPhase.RUNNING and pod is not None:
+        _started(services, state, name, record, pod)
+    elif record.phase is JobPhase.SUCCEEDED:
+        note = f"job {name} succeeded"
+        services.recorder.record(reference(state), type="Normal", reason="JobSucceeded", note=note)
+    elif record.phase is JobPhase.OMITTED:
+        note = f"job {name} is omitted: {record.message}"
+        services.recorder.record(reference(state), type="Normal", reason="JobOmitted", note=note)
+    if record.phase.final and record.started_at is not None:
+        _ended(services, state, name, record)
+
+
+def _started(
+    services: Services, state: RunState, name: str, record: JobRecord, pod: PodRecord
+) -> None:
+    machine = state.workflow.jobs[name].instance_type
+    metrics = services.metrics
+    if record.ready_at is not None and pod.created_at is not None:
+        metrics.job_wait_creation_seconds.observe(max(0.0, pod.created_at - record.ready_at))
+    if pod.created_at is not None and pod.scheduled_at is not None:
+        metrics.job_wait_scheduling_seconds.labels(machine).observe(
+            max(0.0, pod.scheduled_at - pod.created_at)
+        )
+    if pod.scheduled_at is not None and record.started_at is not None:
+        metrics.job_wait_start_seconds.labels(machine).observe(
+            max(0.0, record.started_at - pod.scheduled_at)
+        )
+    services.recorder.record(
+        reference(state), type="Normal", reason="JobStarted", note=f"job {name} runs on {pod.node}"
+    )
+
+
+def _ended(services: Services, state: RunState, name: str, record: JobRecord) -> None:
+    seconds = max(0.0, (record.finished_at or services.clock()) - (record.started_at or 0))
+    machine = state.workflow.jobs[name].instance_type
+    services.metrics.job_duration_seconds.labels(machine, record.phase.value).observe(seconds)
+    spec = services.definitions.instance_types.get(machine)
+    if spec is not None and spec.gpu is not None:
+        services.metrics.gpu_seconds_total.labels(
+            state.identity.namespace, machine, "requested"
+        ).inc(seconds * spec.gpu.count)
+
+
+def run_ended(services: Services, state: RunState) -> None:
+    """Tell of the end of a run."""
+    phase = state.phase
+    services.metrics.runs_finished_total.labels(phase.value).inc()
+    services.recorder.record(
+        reference(state),
+        type="Normal" if phase is RunPhase.SUCCEEDED else "Warning",
+        reason=f"Run{phase.value}",
+        note=state.message or f"the run has ended: {phase.value}",
+    )

@@ -1,0 +1,243 @@
+"""Reconciles workflows: is the file valid, and does its graph call for a new run?
+
+A run is started once per changed graph. Its name is derived from the graph and from the run before
+it, so that a crash, or a stale cache, meets the run that exists already.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gradient_operator.api import names
+from gradient_operator.api.workflow import WorkflowSpec
+from gradient_operator.controllers import conditions
+from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.run_apply import NotLeading
+from gradient_operator.controllers.run_status import difference
+from gradient_operator.controllers.services import Key, Services
+from gradient_operator.kube.errors import AlreadyExists, NotFound
+from gradient_operator.kube.recorder import ObjectReference
+from gradient_operator.kube.resources import RUNS, WORKFLOWS
+from gradient_operator.pods.names import label_value, run_name
+from gradient_operator.workflow.compile import compile_file
+from gradient_operator.workflow.model import Problem, Refused
+from gradient_operator.workflow.validate import parse_spec
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 524_288
+"""Of a definition as JSON: run and status together must stay below etcd's 1.5 MiB."""
+_PROBLEMS_SHOWN: Final = 5
+
+
+class WorkflowController:
+    """Looks after all workflows; `workflows` holds their objects as `rim` last heard of them."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        workflows: Mapping[tuple[str, str], Mapping[str, Any]],
+        runs: Mapping[tuple[str, str], RunView],
+    ) -> None:
+        self._services = services
+        self._workflows = workflows
+        self._runs = runs
+        self._written: dict[str, dict[str, Any]] = {}
+        """The status as acknowledged, by UID: newer than what the watch has brought."""
+
+    async def reconcile(self, key: Key) -> None:
+        """Look at one workflow.
+
+        Raises:
+            KubeError: something could not be done now; look again.
+        """
+        body = self._workflows.get((key.namespace, key.name))
+        if body is None:
+            return
+        metadata = body["metadata"]
+        if "deletionTimestamp" in metadata:
+            self._written.pop(metadata["uid"], None)
+            return
+        before = self._written.get(metadata["uid"]) or dict(body.get("status", {}))
+        status = await self._status(body, before)
+        patch = difference(before, status)
+        if patch:
+            await self._patch(body, patch)
+            self._written[metadata["uid"]] = status
+
+    async def _status(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = body["metadata"]
+        spec = body.get("spec", {})
+        # A bare `on` may have come as "true": the run, and the hash, know it by its own name.
+        definition = {
+            ("on" if key == "true" else key): value
+            for key, value in spec.items()
+            if key != "policy"
+        }
+        text = json.dumps(definition, sort_keys=True, separators=(",", ":"))
+        status: dict[str, Any] = {
+            "observedGeneration": metadata.get("generation", 0),
+            "specHash": before.get("specHash", ""),
+        }
+        if "lastRun" in before:
+            status["lastRun"] = self._last_run(metadata, before["lastRun"])
+        try:
+            if len(text) > MAX_BYTES:
+                size = f"is {len(text)} bytes long, at most {MAX_BYTES} fit: split the workflow"
+                raise Refused((Problem((), size, "too-large"),))
+            parsed = parse_spec(spec)
+            compiled = compile_file(parsed)
+        except Refused as refused:
+            found = [self._refusal(refused)]
+            return self._finish(status, found, before, metadata)
+        status["jobs"] = len(compiled.workflow.jobs)
+        spec_hash = hashlib.sha256(text.encode()).hexdigest()
+        starts, why = _starts(parsed)
+        if starts and spec_hash != before.get("specHash"):
+            name = await self._start(body, definition, spec_hash, before)
+            status["specHash"] = spec_hash
+            status["lastRun"] = {"name": name}
+            status["lastRun"] = self._last_run(metadata, status["lastRun"])
+        warnings = "; ".join(str(problem) for problem in compiled.warnings[:_PROBLEMS_SHOWN])
+        found = [
+            conditions.Condition("Accepted", "True", "Valid", warnings),
+            conditions.Condition("Trigger", "True", why[0], why[1]),
+        ]
+        return self._finish(status, found, before, metadata)
+
+    def _last_run(self, metadata: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
+        view = self._runs.get((metadata["namespace"], last["name"]))
+        if view is None or view.phase is None:
+            return dict(last)
+        return {"name": last["name"], "phase": view.phase.value}
+
+    def _refusal(self, refused: Refused) -> conditions.Condition:
+        shown = "; ".join(str(problem) for problem in refused.problems[:_PROBLEMS_SHOWN])
+        more = len(refused.problems) - _PROBLEMS_SHOWN
+        text = f"{shown}; and {more} more" if more > 0 else shown
+        reason = "".join(part.title() for part in refused.problems[0].rule.split("-"))
+        return conditions.Condition("Accepted", "False", reason, text)
+
+    def _finish(
+        self,
+        status: dict[str, Any],
+        found: list[conditions.Condition],
+        before: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Add what kstatus reads: a valid definition is ready, a refused one is stalled."""
+        accepted = found[0]
+        found = [
+            *found,
+            conditions.Condition("Ready", accepted.status, accepted.reason, accepted.message),
+        ]
+        if accepted.status != "True":
+            found.append(conditions.Condition("Stalled", "True", accepted.reason, accepted.message))
+        status["conditions"] = conditions.merge(
+            before.get("conditions", ()),
+            found,
+            generation=metadata.get("generation", 0),
+            now=self._services.clock(),
+        )
+        return status
+
+    async def _start(
+        self,
+        body: Mapping[str, Any],
+        definition: Mapping[str, Any],
+        spec_hash: str,
+        before: Mapping[str, Any],
+    ) -> str:
+        metadata = body["metadata"]
+        name = run_name(
+            workflow=metadata["name"],
+            workflow_uid=metadata["uid"],
+            spec_hash=spec_hash,
+            trigger="Spec",
+            last=before.get("lastRun", {}).get("name", ""),
+        )
+        spec: dict[str, Any] = {
+            "workflow": metadata["name"],
+            "trigger": {"kind": "Spec", "specHash": spec_hash},
+            "definition": definition,
+        }
+        policy = body["spec"].get("policy")
+        if policy:
+            spec["policy"] = policy
+        run = {
+            "apiVersion": names.API_VERSION,
+            "kind": "GradientRun",
+            "metadata": {
+                "name": name,
+                "namespace": metadata["namespace"],
+                "labels": {
+                    names.LABEL_MANAGED_BY: names.MANAGER,
+                    names.LABEL_WORKFLOW: label_value(metadata["name"]),
+                },
+                "ownerReferences": [
+                    {
+                        "apiVersion": names.API_VERSION,
+                        "kind": "GradientWorkflow",
+                        "name": metadata["name"],
+                        "uid": metadata["uid"],
+                        "controller": True,
+                        "blockOwnerDeletion": False,
+                    }
+                ],
+            },
+            "spec": spec,
+        }
+        if not self._services.is_leader():
+            raise NotLeading
+        try:
+            await self._services.client.create(RUNS, run)
+        except AlreadyExists:
+            logger.info("run %s exists already", name)
+        else:
+            self._services.recorder.record(
+                ObjectReference(
+                    names.API_VERSION,
+                    "GradientWorkflow",
+                    metadata["name"],
+                    metadata["namespace"],
+                    metadata["uid"],
+                ),
+                type="Normal",
+                reason="RunStarted",
+                note=f"started run {name}: its jobs changed",
+            )
+        return name
+
+    async def _patch(self, body: Mapping[str, Any], patch: Mapping[str, Any]) -> None:
+        metadata = body["metadata"]
+        if not self._services.is_leader():
+            raise NotLeading
+        try:
+            await self._services.client.merge_patch(
+                WORKFLOWS,
+                {"metadata": {"uid": metadata["uid"]}, "status": patch},
+                name=metadata["name"],
+                namespace=metadata["namespace"],
+                subresource="status",
+            )
+        except NotFound:
+            self._written.pop(metadata["uid"], None)
+
+
+def _starts(parsed: WorkflowSpec) -> tuple[bool, tuple[str, str]]:
+    """Whether a changed graph starts a run, and the trigger in force as reason and sentence."""
+    if parsed.policy is not None and parsed.policy.start == "Manual":
+        return False, ("Manual", "runs are started by hand: gradient run NAME")
+    open_inputs = [
+        name
+        for name, item in (parsed.inputs or {}).items()
+        if item.with_ is None and not item.optional
+    ]
+    if open_inputs:
+        which = ", ".join(open_inputs)
+        text = f"a run needs a value for {which}: gradient run NAME --input {open_inputs[0]}=VALUE"
+        return False, ("InputsNeeded", text)
+    return True, ("SpecChange", "each change of its jobs starts a run")
