@@ -1,0 +1,71 @@
+"""Checks a definition as the operator will, before anything is sent, with places in the file."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gradient_operator.api.run import RunInput
+from gradient_operator.cli.definition import Definition
+from gradient_operator.cli.errors import CommandError
+from gradient_operator.workflow.compile import compile_file
+from gradient_operator.workflow.model import Problem, Refused
+from gradient_operator.workflow.validate import parse_file, parse_spec
+
+
+def check_file(definition: Definition) -> list[str]:
+    """The warnings about a file, as lines with their places.
+
+    Raises:
+        CommandError: the file is not valid; with a line for every problem.
+    """
+    try:
+        if definition.policy is not None:
+            parse_spec({**definition.spec, "policy": definition.policy})
+        compiled = compile_file(parse_file(definition.spec))
+    except Refused as refused:
+        lines = "\n".join(_placed(refused.problems, definition))
+        raise CommandError(f"the file is not valid.\n{lines}") from None
+    return _placed(compiled.warnings, definition)
+
+
+def check_run(spec: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]]) -> None:
+    """Check that a run of this spec can start with these inputs.
+
+    Raises:
+        CommandError: it cannot; with a line for every reason.
+    """
+    try:
+        compile_file(
+            parse_file(spec), given={name: RunInput(**given) for name, given in inputs.items()}
+        )
+    except Refused as refused:
+        lines = "\n".join(str(problem) for problem in refused.problems)
+        raise CommandError(f"the run cannot start.\n{lines}") from None
+
+
+def check_policy(policy: Mapping[str, Any]) -> None:
+    """Check a policy that was put together from options.
+
+    Raises:
+        CommandError: it has an unknown key, or a value that is out of bounds.
+    """
+    try:
+        parse_spec({"jobs": {}, "policy": policy})
+    except Refused as refused:
+        lines = "\n".join(str(problem) for problem in refused.problems)
+        raise CommandError(f"--policy is not valid.\n{lines}") from None
+
+
+def _placed(problems: Iterable[Problem], definition: Definition) -> list[str]:
+    """`file:line:column: error|warning: sentence (rule)`, as compilers write it."""
+    lines = []
+    for problem in problems:
+        path = (*definition.root, *problem.path)
+        find = definition.positions.key_at
+        if problem.rule == "wrong-value":
+            find = definition.positions.at
+        place = find(path)
+        lines.append(
+            f"{definition.source}:{place.line}:{place.column}: {problem.severity}: {problem} "
+            f"({problem.rule})"
+        )
+    return lines

@@ -1,0 +1,26 @@
+"""`gradient dataset`: what lies in datasets, and how it gets in and out."""
+
+from typing import Final
+
+import click
+
+from gradient_operator.cli.lazy_group import LazyGroup
+
+COMMANDS: Final = {
+    "list": "gradient_operator.cli.dataset.list",
+    "versions": "gradient_operator.cli.dataset.versions",
+    "files": "gradient_operator.cli.dataset.files",
+    "get": "gradient_operator.cli.dataset.get",
+    "put": "gradient_operator.cli.dataset.put",
+}
+"""Command to module; the module has it as `command`."""
+
+
+@click.group(name="dataset", cls=LazyGroup, modules=COMMANDS)
+def command() -> None:
+    """Look into datasets, download and upload them.
+
+    NAME alone is the newest version; NAME:VERSION and NAME:TAG name another one. Data travels
+    directly between this machine and the object storage; where that is a Service of the cluster,
+    kubectl forwards a port to it.
+    """

@@ -1,0 +1,46 @@
+"""Opens the bucket of a dataset from this machine; the options that say how stand here too."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradient_operator.cli.dataset.storage import Storage
+    from gradient_operator.cli.options import Target
+    from gradient_operator.datasets.store import BlobStore
+
+RETRY_SECONDS: Final = 60.0
+"""A person waits: the helpers' patience would look like a hang."""
+
+endpoint_option = click.option(
+    "--endpoint",
+    envvar="GRADIENT_S3_ENDPOINT",
+    metavar="URL",
+    help="Address of the object storage from this machine (or GRADIENT_S3_ENDPOINT).",
+)
+
+
+@contextmanager
+def open_store(storage: Storage, *, endpoint: str | None, target: Target) -> Iterator[BlobStore]:
+    """The bucket, for as long as the body runs.
+
+    Raises:
+        CommandError: there is no way to it.
+        DatasetError: it refuses us.
+    """
+    from gradient_operator.cli.dataset.forward import reachable
+    from gradient_operator.datasets.store import BlobStore, RetryPolicy
+
+    with reachable(storage.location, endpoint=endpoint, target=target, say=_say) as location:
+        yield BlobStore.open(
+            location, storage.credentials, retry=RetryPolicy(elapsed=RETRY_SECONDS)
+        )
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)

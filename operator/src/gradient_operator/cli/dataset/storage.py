@@ -1,0 +1,126 @@
+"""Where a namespace's datasets are kept, found with the user's own rights.
+
+A dataset names a `GradientStorageProvider` of its namespace, or else it is kept by the operator's
+default, which stands in the operator's configuration.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from gradient_operator.api.names import SECRET_OF_STORAGE
+from gradient_operator.cli.errors import CommandError
+from gradient_operator.datasets.credentials import Credentials
+from gradient_operator.datasets.location import StorageLocation
+from gradient_operator.kube.errors import Forbidden, NotFound
+from gradient_operator.kube.resources import SECRETS, STORAGE_PROVIDERS, Resource
+
+if TYPE_CHECKING:
+    from gradient_operator.cli.cluster import Cluster
+
+SYSTEM_NAMESPACE: Final = "gradient-system"
+CONFIG_MAP: Final = "gradient-operator-config"
+SECRET_OF_DEFAULT: Final = "gradient-storage-default"  # noqa: S105 - the name of a Secret
+
+_CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A bucket and the keys that open it."""
+
+    location: StorageLocation
+    credentials: Credentials
+
+
+async def find_storage(cluster: Cluster, provider: str | None) -> Storage:
+    """The storage of a dataset with this provider; None is the operator's default.
+
+    Raises:
+        CommandError: it is not configured, or the user may not read how it is reached.
+    """
+    settings, places = await (
+        _default(cluster) if provider is None else _provider(cluster, provider)
+    )
+    endpoint = settings.get("endpoint") or ""
+    try:
+        location = StorageLocation(
+            endpoint=endpoint,
+            region=settings.get("region") or "us-east-1",
+            bucket=settings.get("bucket") or "",
+            prefix=settings.get("prefix") or "",
+            path_style=settings.get("pathStyle", True),
+            allow_http=endpoint.startswith("http://"),
+        )
+    except ValueError as error:
+        raise CommandError(
+            f"The storage of namespace {cluster.namespace} is misconfigured: {error}."
+        ) from None
+    return Storage(location, await _credentials(cluster, places))
+
+
+async def _provider(cluster: Cluster, name: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    hint = "List them with 'kubectl get gradientstorageproviders'."
+    found = await cluster.find(STORAGE_PROVIDERS, name, hint=hint)
+    spec: dict[str, Any] = found["spec"]
+    return spec, [(cluster.namespace, spec["credentialsSecret"])]
+
+
+async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    remedy = (
+        "Ask for the right to read it, or keep the data with a GradientStorageProvider of "
+        f"namespace {cluster.namespace} (spec.provider of the dataset)."
+    )
+    place = f"ConfigMap {CONFIG_MAP} in namespace {SYSTEM_NAMESPACE}"
+    try:
+        found = await cluster.client.get(_CONFIG_MAPS, name=CONFIG_MAP, namespace=SYSTEM_NAMESPACE)
+    except NotFound:
+        raise CommandError(
+            f"The operator's configuration was not found ({place}). Is the operator installed?"
+        ) from None
+    except Forbidden:
+        raise CommandError(
+            f"You may not read the operator's configuration ({place}). {remedy}"
+        ) from None
+    storage: Any = None
+    for text in (found.get("data") or {}).values():
+        content = yaml.safe_load(text)
+        storage = content.get("storage") if isinstance(content, dict) else None
+        if isinstance(storage, dict):
+            break
+    else:
+        raise CommandError(
+            f"No object storage is configured: set 'storage' in {place}, or name a provider."
+        )
+    return storage, [
+        (cluster.namespace, SECRET_OF_STORAGE),
+        (SYSTEM_NAMESPACE, SECRET_OF_DEFAULT),
+    ]
+
+
+async def _credentials(cluster: Cluster, places: list[tuple[str, str]]) -> Credentials:
+    """The keys, from the first of the Secrets that exists and may be read."""
+    for namespace, name in places:
+        try:
+            secret = await cluster.client.get(SECRETS, name=name, namespace=namespace)
+        except (NotFound, Forbidden):
+            continue
+        data = {
+            key: base64.b64decode(value).decode().strip()
+            for key, value in (secret.get("data") or {}).items()
+        }
+        return Credentials(
+            access_key_id=data.get("accessKeyId"),
+            secret_access_key=data.get("secretAccessKey"),
+            session_token=data.get("sessionToken"),
+            ca_certificate=data.get("ca.crt"),
+        )
+    tried = " or ".join(f"Secret {name} in namespace {namespace}" for namespace, name in places)
+    raise CommandError(
+        f"The keys of the object storage cannot be read ({tried}). Ask for the right to read one "
+        "of them, or for it to be made."
+    )

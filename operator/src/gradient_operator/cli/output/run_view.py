@@ -1,0 +1,181 @@
+"""A run as the commands show it, read from the object's plain data.
+
+It reads leniently, never through the strict models: an older command line must still show the runs
+of a newer operator.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gradient_operator.api.times import parse_time
+from gradient_operator.workflow import graph
+
+_OUTPUT_PARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OutputView:
+    """What a job handed on."""
+
+    name: str
+    type: str = ""
+    dataset: str = ""
+    version: str = ""
+    bytes: int | None = None
+    files: int | None = None
+    value: str | None = None
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One job: its definition's needs and machine, and where it stands. Times are epoch seconds."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    action: str = ""
+    instance_type: str = ""
+    phase: str = "Pending"
+    attempt: int = 0
+    pod: str = ""
+    node: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    retry_at: float | None = None
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    outputs: tuple[OutputView, ...] = ()
+
+    def elapsed(self, now: float) -> float | None:
+        """Seconds since it started, or that it took."""
+        if self.started_at is None:
+            return None
+        return (self.finished_at or now) - self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run, its jobs in an order in which each stands after its needs."""
+
+    name: str
+    namespace: str
+    workflow: str = ""
+    phase: str = "Pending"
+    progress: str = ""
+    message: str = ""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    cancelling: bool = False
+    seen: bool = False
+    """Whether the operator has written any status."""
+    conditions: tuple[Mapping[str, Any], ...] = ()
+    jobs: tuple[JobView, ...] = ()
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def final(self) -> bool:
+        """Whether the run never changes again."""
+        return self.phase in {"Succeeded", "Failed", "Cancelled"}
+
+    def elapsed(self, now: float) -> float | None:
+        """Seconds since it started, or that it took."""
+        if self.started_at is None:
+            return None
+        return (self.finished_at or now) - self.started_at
+
+
+def run_view(run: Mapping[str, Any]) -> RunView:
+    """Read a `GradientRun` as the API server returns it."""
+    metadata, spec, status = run["metadata"], run.get("spec") or {}, run.get("status") or {}
+    return RunView(
+        name=metadata["name"],
+        namespace=metadata.get("namespace", ""),
+        workflow=spec.get("workflow") or "",
+        phase=status.get("phase") or "Pending",
+        progress=status.get("progress") or "",
+        message=status.get("message") or "",
+        created_at=parse_time(metadata.get("creationTimestamp")),
+        started_at=parse_time(status.get("startedAt")),
+        finished_at=parse_time(status.get("finishedAt")),
+        cancelling=bool(spec.get("cancel")),
+        seen=bool(status),
+        conditions=tuple(status.get("conditions") or ()),
+        jobs=_jobs(spec.get("definition") or {}, status.get("jobs") or {}),
+        inputs=status.get("inputs") or {},
+        volumes=status.get("volumes") or {},
+    )
+
+
+def _jobs(definition: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[JobView, ...]:
+    jobs = {name: job or {} for name, job in (definition.get("jobs") or {}).items()}
+    needs = {name: _needs(job, jobs) for name, job in jobs.items()}
+    default = (definition.get("defaults") or {}).get("resources") or {}
+    ordered = graph.order(needs)
+    # Jobs of a circle never run, yet they must be seen; so must states that have no definition.
+    return tuple(
+        _job(name, jobs.get(name, {}), needs.get(name, ()), states.get(name) or {}, default)
+        for name in dict.fromkeys((*ordered, *jobs, *states))
+    )
+
+
+def _needs(job: Mapping[str, Any], jobs: Mapping[str, Any]) -> tuple[str, ...]:
+    """The needs, and the sources of inputs, which count as needs too."""
+    found = dict.fromkeys(need for need in job.get("needs") or () if need in jobs)
+    for source in (job.get("inputs") or {}).values():
+        parts = source.split(".") if isinstance(source, str) else []
+        if len(parts) == _OUTPUT_PARTS and parts[1] == "outputs" and parts[0] in jobs:
+            found[parts[0]] = None
+    return tuple(found)
+
+
+def _job(
+    name: str,
+    job: Mapping[str, Any],
+    needs: tuple[str, ...],
+    state: Mapping[str, Any],
+    default: Mapping[str, Any],
+) -> JobView:
+    resources = job.get("resources") or {}
+    return JobView(
+        name=name,
+        needs=needs,
+        action=job.get("uses") or "",
+        instance_type=resources.get("instance-type") or default.get("instance-type") or "",
+        phase=state.get("phase") or "Pending",
+        attempt=state.get("attempt") or 0,
+        pod=state.get("pod") or "",
+        node=state.get("node") or "",
+        started_at=parse_time(state.get("startedAt")),
+        finished_at=parse_time(state.get("finishedAt")),
+        retry_at=parse_time(state.get("retryAt")),
+        reason=state.get("reason") or "",
+        message=state.get("message") or "",
+        exit_code=state.get("exitCode"),
+        outputs=_outputs(job.get("outputs") or {}, state.get("outputs") or {}),
+    )
+
+
+def _outputs(declared: Mapping[str, Any], made: Mapping[str, Any]) -> tuple[OutputView, ...]:
+    found = []
+    for name, output in made.items():
+        declaration = declared.get(name) or {}
+        source = declaration.get("with") or {}
+        named = (source.get("ref") or source.get("id") or "").partition(":")[0]
+        dataset, _, version = (output.get("version") or "").rpartition(":")
+        found.append(
+            OutputView(
+                name=name,
+                type=declaration.get("type") or "",
+                dataset=dataset or named,
+                version=version,
+                bytes=output.get("bytes"),
+                files=output.get("files"),
+                value=output.get("value"),
+                ref=output.get("ref") or "",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,62 @@
+"""Small pieces of text: marks of phases, durations, sizes."""
+
+from typing import Final
+
+MARKS: Final = {
+    "Succeeded": ("✓", "green"),
+    "Failed": ("✗", "red"),
+    "Starting": ("●", "yellow"),
+    "Running": ("●", "cyan"),
+    "Uploading": ("●", "blue"),
+    "Pending": ("○", "dim"),
+    "Omitted": ("⊘", "dim"),
+    "Cancelled": ("⊘", "magenta"),
+}
+"""Phase to mark and style; the mark alone says enough where there are no colours."""
+
+ACTIVE: Final = frozenset({"Starting", "Running", "Uploading"})
+FINAL: Final = frozenset({"Succeeded", "Failed", "Omitted", "Cancelled"})
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_KIBI: Final = 1024
+
+
+def duration(seconds: float | None) -> str:
+    """As `45s`, `1m 05s`, `2h 03m`, `3d 04h`; empty for None."""
+    if seconds is None:
+        return ""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m {whole % _MINUTE:02}s"
+    if whole < _DAY:
+        return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02}m"
+    return f"{whole // _DAY}d {whole % _DAY // _HOUR:02}h"
+
+
+def ago(then: float | None, now: float) -> str:
+    """How long ago, as `5m 00s ago`; empty for None."""
+    return "" if then is None else f"{duration(now - then)} ago"
+
+
+def size(count: int | None) -> str:
+    """Bytes as `512 B`, `1.5 MiB`; empty for None."""
+    if count is None:
+        return ""
+    if count < _KIBI:
+        return f"{count} B"
+    value = float(count)
+    unit = "B"
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):  # noqa: B007 - the last one stands for more
+        value /= _KIBI
+        if value < _KIBI:
+            break
+    return f"{value:.1f} {unit}"
+
+
+def one_line(text: str) -> str:
+    """The first line of a text that has something on it."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
