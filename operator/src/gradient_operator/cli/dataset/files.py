@@ -38,8 +38,8 @@ async def locate(text: str, target: Target) -> tuple[Found, Storage]:
     from gradient_operator.cli.dataset.storage import find_storage
 
     reference = parse(text)
-    async with connect(target) as cluster:
-        cluster = within(cluster, reference)
+    async with connect(target) as connected:
+        cluster = within(connected, reference)
         found = await find_version(cluster, reference)
         return found, await find_storage(cluster, found.provider)
 

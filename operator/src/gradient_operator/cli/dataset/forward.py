@@ -1,4 +1,4 @@
-"""The way from this machine to the object storage: as it is, another address, or a forwarded port."""
+"""The way from this machine to the object storage: direct, elsewhere, or a forwarded port."""
 
 from __future__ import annotations
 

@@ -86,13 +86,8 @@ async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, st
         raise CommandError(
             f"You may not read the operator's configuration ({place}). {remedy}"
         ) from None
-    storage: Any = None
-    for text in (found.get("data") or {}).values():
-        content = yaml.safe_load(text)
-        storage = content.get("storage") if isinstance(content, dict) else None
-        if isinstance(storage, dict):
-            break
-    else:
+    storage = _storage_in(found.get("data") or {})
+    if storage is None:
         raise CommandError(
             f"No object storage is configured: set 'storage' in {place}, or name a provider."
         )
@@ -100,6 +95,19 @@ async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, st
         (cluster.namespace, SECRET_OF_STORAGE),
         (SYSTEM_NAMESPACE, SECRET_OF_DEFAULT),
     ]
+
+
+def _storage_in(data: dict[str, str]) -> dict[str, Any] | None:
+    """The part `storage` of the configuration, in whichever file of the ConfigMap it stands."""
+    for text in data.values():
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError:
+            continue
+        if isinstance(content, dict) and isinstance(content.get("storage"), dict):
+            found: dict[str, Any] = content["storage"]
+            return found
+    return None
 
 
 async def _credentials(cluster: Cluster, places: list[tuple[str, str]]) -> Credentials:

@@ -30,8 +30,8 @@ async def _list(name: str, target: Target) -> tuple[dict[str, Any], list[dict[st
     from gradient_operator.cli.dataset.catalog import find_dataset, list_versions, parse, within
 
     reference = parse(name)
-    async with connect(target) as cluster:
-        cluster = within(cluster, reference)
+    async with connect(target) as connected:
+        cluster = within(connected, reference)
         dataset = await find_dataset(cluster, reference)
         return dataset, await list_versions(cluster, reference.object_name)
 
