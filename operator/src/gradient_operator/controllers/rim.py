@@ -136,6 +136,11 @@ def registry(rim: Rim) -> kopf.OperatorRegistry:
     for kind, take in takers.items():
         _register(made, names.KINDS[kind], take)
 
+    @kopf.on.login(registry=made)
+    def log_in(**given: Any) -> kopf.ConnectionInfo | None:
+        # Outside a cluster the official client reads the kubeconfig: it knows exec plugins.
+        return kopf.login_with_service_account(**given) or kopf.login_via_client(**given)
+
     @kopf.on.startup(registry=made)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
