@@ -158,28 +158,17 @@ def failed_job(status: Mapping[str, Any]) -> str | None:
     return next((name for name, job in jobs.items() if job.get("phase") == "Failed"), None)
 
 
-def placements(status: Mapping[str, Any]) -> list[str]:
-    """One line per job that had a Pod: its name and the node that it ran on."""
-    jobs = {name: job["node"] for name, job in status.get("jobs", {}).items() if job.get("node")}
-    width = max(map(len, jobs), default=0)
-    return [f"{name:{width}}  {node}" for name, node in jobs.items()]
-
-
 def report(tools: Tools, finished: Mapping[str, Any]) -> None:
-    """Show what the run did and what it left: graph, nodes, log, accuracy, dataset versions."""
+    """Show what the run did and what it left: graph with nodes, log, dataset versions, accuracy."""
     name = finished["metadata"]["name"]
-    status = finished["status"]
     gradient(tools, "show", name)
-    say("\nWhere each job ran:")
-    for line in placements(status):
-        say(f"  {line}")
     say("")
     gradient(tools, "logs", name, "Deploy")
     say("")
     gradient(tools, "dataset", "list")
     for dataset in ("digits", "digits-model", PICTURE):
         gradient(tools, "dataset", "versions", dataset)
-    accuracy = status["jobs"]["Evaluate"]["outputs"]["accuracy"]["value"]
+    accuracy = finished["status"]["jobs"]["Evaluate"]["outputs"]["accuracy"]["value"]
     say(f"\nAccuracy of the model: {accuracy}")
     say("Fetch the picture of all predictions (contact-sheet.png) with:")
     say(f"  export KUBECONFIG={kubeconfig_name(tools)}")
