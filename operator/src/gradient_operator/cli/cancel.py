@@ -11,9 +11,10 @@ from gradient_operator.cli.options import Target, target_options
 @click.argument("run", metavar="RUN")
 @target_options
 def command(*, run: str, target: Target) -> None:
-    """Stop a run: its running jobs are stopped, the others never start.
+    """Stop a run.
 
-    What its jobs have already stored stays. Cancelling again does nothing.
+    Its running jobs are stopped, the others never start. What its jobs have already stored
+    stays. Cancelling again does nothing.
     """
     from gradient_operator.cli.cluster import run_async
 

@@ -48,8 +48,8 @@ def _of_cluster(error: Exception) -> str | None:
 
     if isinstance(error, credentials.CredentialsError):
         return (
-            f"No cluster to speak with: {error}. Set KUBECONFIG or use --kubeconfig; "
-            "'make cluster' makes a local cluster."
+            f"No cluster to speak with: {str(error).rstrip('.')}. "
+            "--kubeconfig names another file; 'make cluster' makes a local cluster."
         )
     if not isinstance(error, errors.KubeError):
         return None

@@ -29,9 +29,10 @@ def command(
     container: str,
     target: Target,
 ) -> int:
-    """Print the log of a job, or of all jobs of a run, each line then with the job's name.
+    """Print the logs of one job or of all.
 
-    Without --attempt it is each job's last attempt.
+    With several jobs each line begins with its job's name. Without --attempt it is each job's
+    last attempt.
     """
     from gradient_operator.cli.cluster import run_async
     from gradient_operator.cli.log_stream import Selection, print_logs

@@ -52,6 +52,7 @@ def invoke(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors become sentences on standard error."""
     try:
         result = cli.main(list(arguments), prog_name=_program(), standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return ExitCode.REFUSED

@@ -17,9 +17,10 @@ import click
     "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="yaml or json."
 )
 def command(*, file: str, name: str | None, namespace: str | None, output: str) -> None:
-    """Print the GradientWorkflow made from a Gradient file ('-' reads standard input).
+    """Print a file as a GradientWorkflow.
 
-    Apply it with kubectl, or commit it for Argo CD or Flux. The key "on" is quoted, because kubectl
+    FILE is a plain Gradient file; '-' reads standard input. Apply it with kubectl, or commit it
+    for Argo CD or Flux. The key "on" is quoted, because kubectl
     reads a bare on as true.
     """
     from gradient_operator.cli.definition import read_definition

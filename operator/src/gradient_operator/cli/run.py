@@ -59,9 +59,10 @@ def command(
     follow: bool,
     target: Target,
 ) -> int:
-    """Start a run of a Gradient file, or of a workflow that is in the cluster.
+    """Start a run of a file or of a workflow.
 
-    A file is checked first, then kept as a GradientWorkflow. With --follow the exit code is the
+    NAME is a GradientWorkflow in the cluster, FILE a Gradient file. A file is checked first,
+    then kept as a GradientWorkflow. With --follow the exit code is the
     run's result: 0 succeeded, 1 failed, 3 cancelled.
     """
     from gradient_operator.cli.cluster import run_async

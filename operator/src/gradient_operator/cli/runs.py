@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @output_option
 @target_options
 def command(*, output: str, target: Target) -> None:
-    """List the runs of the namespace, newest first."""
+    """List the runs, newest first."""
     from gradient_operator.cli.cluster import run_async
 
     namespace, runs = run_async(_list(target))
@@ -34,10 +34,11 @@ def command(*, output: str, target: Target) -> None:
             err=True,
         )
         return
-    from gradient_operator.cli.output.console import make_console
+    from gradient_operator.cli.output.console import emit, make_console
     from gradient_operator.cli.output.run_tables import runs_table
 
-    make_console().print(runs_table(runs, now))
+    console = make_console()
+    emit(console, runs_table(runs, now=now, width=console.width))
 
 
 async def _list(target: Target) -> tuple[str, list[RunView]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @output_option
 @target_options
 def command(*, run: str, follow: bool, output: str, target: Target) -> int:
-    """Show one run: its graph, data, conditions and failures, and what to type next.
+    """Show one run: graph, data, failures.
 
     With --follow the exit code is the run's result: 0 succeeded, 1 failed, 3 cancelled.
     """
@@ -43,7 +43,7 @@ async def _follow(name: str, target: Target) -> int:
 
 async def _show(name: str, output: str, target: Target) -> int:
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.output.console import make_console
+    from gradient_operator.cli.output.console import emit, make_console
     from gradient_operator.cli.output.details import details
     from gradient_operator.cli.output.run_json import run_details
     from gradient_operator.cli.output.run_view import run_view
@@ -56,7 +56,8 @@ async def _show(name: str, output: str, target: Target) -> int:
     if output == "json":
         click.echo(json.dumps(run_details(view, models=models, now=now), indent=2))
     else:
-        make_console().print(details(view, models=models, now=now))
+        console = make_console()
+        emit(console, details(view, models=models, now=now, width=console.width))
     return ExitCode.SUCCEEDED
 
 

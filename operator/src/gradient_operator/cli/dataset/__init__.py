@@ -18,7 +18,7 @@ COMMANDS: Final = {
 
 @click.group(name="dataset", cls=LazyGroup, modules=COMMANDS)
 def command() -> None:
-    """Look into datasets, download and upload them.
+    """Look into datasets, get and put data.
 
     NAME alone is the newest version; NAME:VERSION and NAME:TAG name another one. Data travels
     directly between this machine and the object storage; where that is a Service of the cluster,

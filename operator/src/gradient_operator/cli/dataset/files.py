@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @endpoint_option
 @target_options
 def command(*, reference: str, endpoint: str | None, target: Target) -> None:
-    """List the files of a version with their sizes."""
+    """List the files of a version."""
     from gradient_operator.cli.cluster import run_async
 
     found, storage = run_async(locate(reference, target))

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 @endpoint_option
 @target_options
 def command(*, reference: str, directory: Path, endpoint: str | None, target: Target) -> None:
-    """Download a version into DIRECTORY, which must be new or empty.
+    """Download a version into a directory.
 
-    Every byte is checked against the version's digest. What an interrupted download left is
+    DIRECTORY must be new or empty. Every byte is checked against the version's digest. What an
+    interrupted download left is
     removed.
     """
     from gradient_operator.cli.cluster import run_async

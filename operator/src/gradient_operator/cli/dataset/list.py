@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 @click.command(name="list")
 @target_options
 def command(*, target: Target) -> None:
-    """List the datasets of the namespace with their newest versions."""
+    """List the datasets."""
     from gradient_operator.cli.cluster import run_async
-    from gradient_operator.cli.output.console import make_console
+    from gradient_operator.cli.output.console import emit, make_console
 
     namespace, datasets = run_async(_list(target))
     if not datasets:
@@ -28,7 +28,8 @@ def command(*, target: Target) -> None:
             err=True,
         )
         return
-    make_console().print(datasets_table(datasets, time.time()))
+    console = make_console()
+    emit(console, datasets_table(datasets, now=time.time(), width=console.width))
 
 
 async def _list(target: Target) -> tuple[str, list[dict[str, Any]]]:
@@ -40,25 +41,33 @@ async def _list(target: Target) -> tuple[str, list[dict[str, Any]]]:
         return cluster.namespace, listed.items
 
 
-def datasets_table(datasets: list[dict[str, Any]], now: float) -> Table:
+def datasets_table(datasets: list[dict[str, Any]], *, now: float, width: int) -> Table:
     """Datasets with newest version, size, number of versions and age."""
+    from rich.text import Text
+
     from gradient_operator.api.times import parse_time
     from gradient_operator.cli.dataset.catalog import shown_name
-    from gradient_operator.cli.output.console import cell, safe
-    from gradient_operator.cli.output.run_tables import plain_table
+    from gradient_operator.cli.output.console import safe
+    from gradient_operator.cli.output.fitted import Column, fitted_table
     from gradient_operator.cli.output.text import ago, size
 
-    table = plain_table("name", "latest", "size", "files", "versions", "updated", "tags")
-    for dataset in sorted(datasets, key=lambda item: str(item["metadata"]["name"])):
-        spec, status = dataset.get("spec") or {}, dataset.get("status") or {}
-        latest = status.get("latest") or {}
-        table.add_row(
-            safe(shown_name(dataset)),
-            latest.get("version", ""),
-            size(latest.get("bytes")),
-            str(latest.get("files", "")),
-            str(status.get("versions", 0)),
-            ago(parse_time(latest.get("createdAt")), now),
-            cell(", ".join(sorted(spec.get("tags") or {}))),
-        )
-    return table
+    ordered = sorted(datasets, key=lambda item: str(item["metadata"]["name"]))
+    specs = [item.get("spec") or {} for item in ordered]
+    states = [item.get("status") or {} for item in ordered]
+    latest = [state.get("latest") or {} for state in states]
+    tags = [safe(", ".join(sorted(spec.get("tags") or {}))) for spec in specs]
+    ages = [Text(ago(parse_time(item.get("createdAt")), now)) for item in latest]
+    counts = [Text(str(state.get("versions", 0))) for state in states]
+    files = [Text(str(item.get("files", ""))) for item in latest]
+    return fitted_table(
+        [
+            Column(title="name", cells=[safe(shown_name(item)) for item in ordered]),
+            Column(title="latest", cells=[safe(item.get("version", "")) for item in latest]),
+            Column(title="size", cells=[Text(size(item.get("bytes"))) for item in latest], drop=1),
+            Column(title="files", cells=files, drop=4),
+            Column(title="versions", cells=counts, drop=3),
+            Column(title="updated", cells=ages, drop=2),
+            Column(title="tags", cells=tags, drop=5, flexible=True),
+        ],
+        width,
+    )

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 def command(
     *, directory: Path, name: str, message: str, endpoint: str | None, target: Target
 ) -> None:
-    """Upload DIRECTORY as a new version of a dataset, which is made if it does not exist.
+    """Upload a directory as a new version.
 
-    Files that the storage has already are not sent again; the same content is the same version.
+    A dataset that does not exist is made. Files that the storage has already are not sent
+    again; the same content is the same version.
     """
     from gradient_operator.cli.cluster import run_async
     from gradient_operator.cli.dataset.transfer import transfer

@@ -4,15 +4,17 @@ Nothing here interprets markup: names and messages come from users and may hold 
 """
 
 import os
+import re
 from typing import IO, Any, Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 PIPE_WIDTH: Final = 200
 """Columns where there is no terminal: wide enough that nothing is cut that a script may want."""
 
 _CONTROLS: Final = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def make_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
@@ -24,13 +26,17 @@ def make_console(file: IO[str] | None = None, *, stderr: bool = False) -> Consol
     return Console(file=file, stderr=stderr, width=PIPE_WIDTH, **options)
 
 
+def emit(console: Console, content: RenderableType) -> None:
+    """Print; into a pipe without the spaces that fill up the lines of tables."""
+    if console.is_terminal:
+        console.print(content)
+        return
+    with console.capture() as captured:
+        console.print(content)
+    lines = captured.get().splitlines()
+    console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
+
+
 def safe(text: str, style: str = "") -> Text:
     """Text from outside, without what would steer the terminal."""
-    return Text(text.translate(_CONTROLS), style=style)
-
-
-def cell(text: str, style: str = "") -> Text:
-    """Text for one line of a table: cut with an ellipsis where the column is narrow."""
-    shown = safe(text, style)
-    shown.no_wrap, shown.overflow = True, "ellipsis"
-    return shown
+    return Text(_ESCAPES.sub("", text).translate(_CONTROLS), style=style)

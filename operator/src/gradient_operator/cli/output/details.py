@@ -9,24 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from gradient_operator.cli.output.console import safe
-from gradient_operator.cli.output.run_tables import jobs_table, state
+from gradient_operator.cli.output.run_tables import jobs_table, run_state
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import ago, duration, size
 
 MAX_FAILURES: Final = 5
-"""Failed jobs whose messages are written out; the graph shows all of them."""
+"""Failed, and waiting, jobs whose messages are written out; the graph shows all of them."""
+_INDENT: Final = 2
 
 
-def details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float) -> Group:
+def details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float, width: int) -> Group:
     """The run: head, graph, data, conditions, failures and what to type next.
 
     Args:
         run: the run.
         models: the `GradientModel` objects that it registered.
         now: seconds since the epoch.
+        width: characters in a line.
     """
     sections: list[tuple[str, RenderableType | None]] = [
-        ("Jobs", jobs_table(run.jobs, now) if run.jobs else None),
+        ("Jobs", jobs_table(run.jobs, now=now, width=width - _INDENT) if run.jobs else None),
         ("Inputs", _inputs(run)),
         ("Volumes", _volumes(run)),
         ("Datasets made", _datasets(run)),
@@ -34,12 +36,13 @@ def details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float) ->
         ("Models", _models(models)),
         ("Conditions", _conditions(run)),
         ("Failures", _failures(run)),
-        ("Next", _rows([(Text(command, style="bold"), what) for command, what in hints(run)])),
+        ("Waiting", _waiting(run)),
+        ("Next", _rows([(Text(what), command) for command, what in hints(run)], style="bold")),
     ]
     parts: list[RenderableType] = [head(run, now)]
     for title, body in sections:
         if body is not None:
-            parts += [Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2))]
+            parts += [Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, _INDENT))]
     return Group(*parts)
 
 
@@ -48,7 +51,7 @@ def head(run: RunView, now: float) -> Text:
     text = Text("Run ").append_text(safe(run.name, "bold"))
     text.append_text(safe(f" of workflow {run.workflow}" if run.workflow else ""))
     text.append_text(safe(f" in namespace {run.namespace}\n"))
-    text.append_text(state(run.phase, "Cancelling" if run.cancelling and not run.final else ""))
+    text.append_text(run_state(run))
     if run.progress:
         text.append(f", {run.progress} jobs finished")
     if run.started_at is not None:
@@ -94,6 +97,17 @@ def _failures(run: RunView) -> RenderableType | None:
     if len(failed) > MAX_FAILURES:
         found.append(Text(f"… and {len(failed) - MAX_FAILURES} more"))
     return Group(*found) if found else None
+
+
+def _waiting(run: RunView) -> RenderableType | None:
+    """What jobs wait for, in full: the table has no room for it."""
+    waiting = [
+        job for job in run.jobs if job.phase in {"Pending", "Starting"} and job.message.strip()
+    ]
+    rows = [(safe(job.name), job.message.strip()) for job in waiting[:MAX_FAILURES]]
+    if len(waiting) > MAX_FAILURES:
+        rows.append((Text("…"), f"and {len(waiting) - MAX_FAILURES} more"))
+    return _rows(rows)
 
 
 def _inputs(run: RunView) -> RenderableType | None:
@@ -151,16 +165,17 @@ def _conditions(run: RunView) -> RenderableType | None:
     rows = []
     for condition in run.conditions:
         reason, message = condition.get("reason", ""), condition.get("message", "")
-        title = Text(f"{condition.get('type', '')}={condition.get('status', '')}", no_wrap=True)
+        title = safe(f"{condition.get('type', '')}={condition.get('status', '')}")
         rows.append((title, f"{reason}: {message}" if message else reason))
     return _rows(rows)
 
 
-def _rows(rows: Sequence[tuple[Text, str]]) -> RenderableType | None:
+def _rows(rows: Sequence[tuple[Text, str]], style: str = "") -> RenderableType | None:
     if not rows:
         return None
     table = Table.grid(padding=(0, 2, 0, 0))
+    for column in range(2):
+        table.add_column(overflow="fold", ratio=None if column == 0 else 1)
     for title, words in rows:
-        title.no_wrap, title.overflow = True, "fold"
-        table.add_row(title, safe(words))
+        table.add_row(title, safe(words, style))
     return table

@@ -76,7 +76,10 @@ class LiveView:
         """Draw the run; of many jobs those that matter now."""
         now = self._clock()
         shown = visible(run.jobs, max(self._console.height - _ROWS_AROUND, _MAX_FAILURES))
-        parts: list[RenderableType] = [head(run, now), jobs_table(shown, now)]
+        parts: list[RenderableType] = [
+            head(run, now),
+            jobs_table(shown, now=now, width=self._console.width),
+        ]
         if len(shown) < len(run.jobs):
             parts.append(Text(f"… and {len(run.jobs) - len(shown)} more jobs", style="dim"))
         self._live.update(Group(*parts), refresh=True)

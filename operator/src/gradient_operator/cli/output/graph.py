@@ -4,7 +4,7 @@ A job stands below the need that comes last; its other needs are named beside it
 deeper than a terminal is wide are written as a plain list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,9 +38,10 @@ def lines(jobs: Sequence[JobView]) -> list[Line]:
         children.setdefault(parents[job.name], []).append(job)
     found: list[Line] = []
     for root in children.get(None, ()):
-        found.append(Line("", root, _others(root, None)))
+        found.append(Line("", root, ()))
         _descend(root.name, "", children, found)
-    return found
+    above = _Above(jobs)
+    return [Line(line.branch, line.job, above.others(line.job, parents)) for line in found]
 
 
 def _descend(
@@ -49,9 +50,24 @@ def _descend(
     below = children.get(name, [])
     for job in below:
         last = job is below[-1]
-        found.append(Line(indent + ("└─ " if last else "├─ "), job, _others(job, name)))
+        found.append(Line(indent + ("└─ " if last else "├─ "), job, ()))
         _descend(job.name, indent + ("   " if last else "│  "), children, found)
 
 
-def _others(job: JobView, parent: str | None) -> tuple[str, ...]:
-    return tuple(need for need in job.needs if need != parent)
+class _Above:
+    """Which jobs come before which, directly or through others."""
+
+    def __init__(self, jobs: Sequence[JobView]) -> None:
+        self._above: dict[str, frozenset[str]] = {}
+        for job in jobs:
+            near = [need for need in job.needs if need in self._above]
+            self._above[job.name] = frozenset(near).union(*(self._above[need] for need in near))
+
+    def others(self, job: JobView, parents: Mapping[str, str | None]) -> tuple[str, ...]:
+        """The needs that do not follow from the place in the tree."""
+        parent = parents[job.name]
+        if parent is None:
+            return ()
+        return tuple(
+            need for need in job.needs if need != parent and need not in self._above[parent]
+        )

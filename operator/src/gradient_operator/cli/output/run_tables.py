@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gradient_operator.cli.output import graph
-from gradient_operator.cli.output.console import cell, safe
+from gradient_operator.cli.output.console import safe
+from gradient_operator.cli.output.fitted import Column, fitted_table
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import MARKS, ago, duration, one_line
 
@@ -17,51 +18,79 @@ def state(phase: str, words: str = "") -> Text:
     return Text(f"{mark} {words or phase}", style=style, no_wrap=True)
 
 
-def plain_table(*columns: str) -> Table:
-    """A table without lines, whose titles are in capitals as kubectl's are."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column.upper())
-    return table
-
-
-def runs_table(runs: Sequence[RunView], now: float) -> Table:
+def runs_table(runs: Sequence[RunView], *, now: float, width: int) -> Table:
     """The list of runs, in the order given."""
-    table = plain_table("name", "workflow", "state", "jobs", "started", "time", "message")
-    for run in runs:
-        table.add_row(
-            safe(run.name),
-            safe(run.workflow),
-            state(run.phase, "Cancelling" if run.cancelling and not run.final else ""),
-            Text(run.progress, no_wrap=True),
-            Text(ago(run.started_at or run.created_at, now), no_wrap=True),
-            Text(duration(run.elapsed(now)), no_wrap=True),
-            cell(one_line(run.message)),
-        )
-    return table
+    return fitted_table(
+        [
+            Column(title="name", cells=[safe(run.name) for run in runs]),
+            Column(title="workflow", cells=[safe(run.workflow) for run in runs], drop=3),
+            Column(title="state", cells=[run_state(run) for run in runs]),
+            Column(title="jobs", cells=[safe(run.progress) for run in runs], drop=1),
+            Column(
+                title="started",
+                cells=[Text(ago(run.started_at or run.created_at, now)) for run in runs],
+                drop=4,
+            ),
+            Column(title="time", cells=[Text(duration(run.elapsed(now))) for run in runs], drop=2),
+            Column(
+                title="message",
+                cells=[safe(one_line(run.message)) for run in runs],
+                drop=5,
+                flexible=True,
+            ),
+        ],
+        width,
+    )
 
 
-def jobs_table(jobs: Sequence[JobView], now: float) -> Table:
+def run_state(run: RunView) -> Text:
+    """Phase of a run with its mark; `Cancelling` until the operator has stopped its jobs."""
+    return state(run.phase, "Cancelling" if run.cancelling and not run.final else "")
+
+
+def jobs_table(jobs: Sequence[JobView], *, now: float, width: int) -> Table:
     """The graph of a run: one line per job with its state, time, machine and node."""
     lines = graph.lines(jobs)
-    named = any(line.after for line in lines)
-    titles = ["job", "state", "time", "machine", "node", *(["after"] if named else []), ""]
-    table = plain_table(*titles)
-    for line in lines:
-        mark, style = MARKS.get(line.job.phase, ("?", ""))
-        name = Text(line.branch, style="dim", no_wrap=True, overflow="ellipsis")
-        name.append(f"{mark} ", style=style).append_text(safe(line.job.name))
-        row = [
-            name,
-            Text(line.job.phase, style=style, no_wrap=True),
-            Text(duration(line.job.elapsed(now)), no_wrap=True),
-            cell(line.job.instance_type),
-            cell(line.job.node),
-            *([cell(", ".join(line.after), "dim")] if named else []),
-            cell(remark(line.job, now), "" if line.job.phase == "Failed" else "dim"),
-        ]
-        table.add_row(*row)
-    return table
+    return fitted_table(
+        [
+            Column(title="job", cells=[_job(line) for line in lines], flexible=True),
+            Column(title="state", cells=[_phase(job) for job in (line.job for line in lines)]),
+            Column(
+                title="time",
+                cells=[Text(duration(line.job.elapsed(now))) for line in lines],
+                drop=1,
+            ),
+            Column(title="machine", cells=[safe(line.job.instance_type) for line in lines], drop=3),
+            Column(title="node", cells=[safe(line.job.node) for line in lines], drop=2),
+            Column(
+                title="also after",
+                cells=[safe(", ".join(line.after), "dim") for line in lines],
+                drop=5,
+                flexible=True,
+            ),
+            Column(
+                title="",
+                cells=[safe(remark(line.job, now), _faint(line.job)) for line in lines],
+                drop=4,
+                flexible=True,
+            ),
+        ],
+        width,
+    )
+
+
+def _job(line: graph.Line) -> Text:
+    mark, style = MARKS.get(line.job.phase, ("?", ""))
+    name = Text(line.branch, style="dim").append(f"{mark} ", style=style)
+    return name.append_text(safe(line.job.name))
+
+
+def _phase(job: JobView) -> Text:
+    return Text(job.phase, style=MARKS.get(job.phase, ("?", ""))[1])
+
+
+def _faint(job: JobView) -> str:
+    return "" if job.phase == "Failed" else "dim"
 
 
 def remark(job: JobView, now: float) -> str:
