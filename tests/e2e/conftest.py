@@ -1,0 +1,67 @@
+"""The cluster of the end-to-end tests: the caller's own, or one that is started here.
+
+`CLUSTER=existing` with KUBECONFIG takes a cluster as it is, the operator installed or not. Without
+it the cluster of this checkout is used; if it was not up, it is started, and stopped at the end.
+"""
+
+import os
+import re
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.errors import NotFound
+from gradient_operator.kube.resources import NAMESPACES
+from tests.e2e.cluster import ROOT, Cluster, command
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session")
+def installed() -> Iterator[None]:
+    """A cluster with the operator, S3 and images in it."""
+    own = os.environ.get("CLUSTER") != "existing"
+    was_up = own and command([sys.executable, "-m", "hack.cluster", "status"], check=False)
+    before = os.environ.get("KUBECONFIG")
+    for words in (["hack.cluster", "up"], ["hack.images", "build"], ["hack.images", "load"]):
+        command([sys.executable, "-m", *words], seconds=1_800)
+    command([sys.executable, "-m", "hack.install"], seconds=600)
+    if own:
+        os.environ["KUBECONFIG"] = str(ROOT / ".local" / "kubeconfig")
+    yield
+    if before is None:
+        os.environ.pop("KUBECONFIG", None)
+    else:
+        os.environ["KUBECONFIG"] = before
+    if own and was_up and was_up.returncode != 0:
+        command([sys.executable, "-m", "hack.cluster", "down"], seconds=300)
+
+
+@pytest.fixture
+async def client(installed: None) -> AsyncIterator[KubeClient]:
+    async with await KubeClient.connect(user_agent="gradient-e2e") as client:
+        yield client
+
+
+@pytest.fixture
+async def cluster(client: KubeClient, request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
+    """A namespace of its own for the test, gone afterwards."""
+    stem = re.sub(r"[^a-z0-9]+", "-", request.node.originalname.lower())[5:40].strip("-")
+    name = f"e2e-{stem}-{uuid.uuid4().hex[:6]}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await client.create(NAMESPACES, body)
+    yield Cluster(client, name)
+    try:
+        await client.delete(NAMESPACES, name=name)
+    except NotFound:
+        return
