@@ -71,18 +71,22 @@ def run(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     seconds: float | None = None,
+    called: str = "",
 ) -> str:
-    """Run `command`, return what it printed, and raise with its last lines where it fails."""
+    """Run `command`, return what it printed, and raise with its last lines where it fails.
+
+    `called` stands for a command in the error that is too long to be read.
+    """
     result = attempt(
         command, text=text, environment=environment, folder=folder, seconds=seconds
     )
     if not result.succeeded:
-        raise SetupError(describe_failure(command, result))
+        raise SetupError(describe_failure([called] if called else command, result))
     return result.output
 
 
 def describe_failure(command: Sequence[str | Path], result: Result) -> str:
     """The command as one could type it, its exit code and the end of what it said."""
     said = (result.errors.strip() or result.output.strip()).splitlines()[-LAST_LINES:]
-    words = shlex.join(str(word) for word in command)
+    words = shlex.join(str(word) for word in command) if len(command) > 1 else str(command[0])
     return "\n  ".join([f"`{words}` failed with exit code {result.code}:", *said])

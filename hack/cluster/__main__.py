@@ -21,8 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="real: nodes that run containers (default); simulated: KWOK plays the kubelets",
     )
     options = parser.parse_args(arguments)
-    cluster = choice.choose(options.name)
     try:
+        cluster = choice.choose(options.name)
         if options.command == "up":
             cluster.up()
         elif options.command == "down":

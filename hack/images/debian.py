@@ -8,17 +8,16 @@ own and end with it, however it ends.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hack.cache import cache_folder, exclusive
 from hack.cluster import prerequisites
 from hack.commands import attempt, run
-from hack.images.layers import Entry, blob_store, cached_layer, tree_entries, write_layer
+from hack.images.layers import blob_store, cached_layer, tree_entries, write_layer
 from hack.images.oci import Descriptor
 from hack.images.platforms import oci_architecture
 
@@ -28,33 +27,26 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What nobody reads in a container, as in Debian's own slim images.
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
 PASSED_ON = ("UV_", "PIP_", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+NOT_PASSED_ON = ("UV_PYTHON", "UV_PROJECT", "UV_CACHE_DIR")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
-# Arguments: lower, upper, work, root, then "source target" pairs, "--", and the command.
-STEP_SCRIPT = r"""
-set -eu
-lower=$1 upper=$2 work=$3 root=$4
-shift 4
-mount -t overlay overlay -o "lowerdir=$lower,upperdir=$upper,workdir=$work" "$root"
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-while [ "$1" != -- ]; do
-  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root${2%/*}"; : >>"$root$2"; fi
-  mount --bind "$1" "$root$2"
-  shift 2
-done
-shift
-exec chroot "$root" "$@"
-"""
+STEP_SCRIPT = Path(__file__).parent / "step.sh"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildStep:
-    """A command in the chroot: its environment, what is mounted where, and the folder that it makes."""
+    """A shell command in the chroot, and the folder that it makes.
 
-    command: tuple[str, ...]
+    `below` are the layers of earlier steps, `files` is what is copied in before, and `mounts` is what
+    is only lent.
+    """
+
+    script: str
     result: str
+    folder: str = "/"
     environment: Mapping[str, str] = field(default_factory=dict)
+    below: tuple[Descriptor, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
     mounts: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -121,9 +113,8 @@ def make_base(target: Path) -> None:
         run(command)
 
 
-def unpacked_base() -> Path:
-    """The base layer as a folder, to run build steps on."""
-    layer = base_layer()
+def unpacked(layer: Descriptor) -> Path:
+    """A layer as a folder, to run build steps on."""
     folder = cache_folder("images") / f"root-{layer.digest.removeprefix('sha256:')[:16]}"
     with exclusive(folder.with_suffix(".lock")):
         if not folder.exists():
@@ -141,40 +132,52 @@ def build_environment(step: BuildStep) -> dict[str, str]:
     passed = {
         name: value
         for name, value in os.environ.items()
-        if name.upper().startswith(PASSED_ON) and name != "UV_PYTHON"
+        if name.upper().startswith(PASSED_ON) and not name.startswith(NOT_PASSED_ON)
     }
     fixed = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     return {**passed, **fixed, **step.environment}
 
 
+def copy_in(files: Mapping[str, Path], root: Path) -> None:
+    """Put files and folders of the repository into the step's file system."""
+    for inside, source in files.items():
+        target = root / inside.strip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignore)
+        else:
+            shutil.copyfile(source, target)
+
+
+def lent(step: BuildStep) -> dict[str, Path]:
+    """What is mounted into the step: its own wishes, and what names and certificates are found by."""
+    mounts = {"/etc/resolv.conf": Path("/etc/resolv.conf"), **step.mounts}
+    if CERTIFICATES.exists():
+        mounts[os.environ.get("SSL_CERT_FILE") or str(CERTIFICATES)] = CERTIFICATES
+    return {inside: source for inside, source in mounts.items() if source.exists()}
+
+
 def run_step(step: BuildStep, target: Path) -> None:
     """Run the step and write the folder that it made as a layer."""
-    prerequisites.ensure(prerequisites.FOR_IMAGES, system=prerequisites.this_system())
-    prerequisites.require_root(prerequisites.this_system())
-    lower = unpacked_base()
+    system = prerequisites.this_system()
+    prerequisites.ensure(prerequisites.FOR_IMAGES, system=system)
+    prerequisites.require_root(system)
+    # The topmost comes first.
+    lower = ":".join(str(unpacked(layer)) for layer in (*reversed(step.below), base_layer()))
     scratch = Path(tempfile.mkdtemp(dir=cache_folder("images"), prefix="step-"))
     try:
-        places = [scratch / name for name in ("upper", "work", "root")]
-        for place in places:
+        upper, work, root = (scratch / name for name in ("upper", "work", "root"))
+        for place in (upper, work, root):
             place.mkdir()
-        mounts = {"/etc/resolv.conf": Path("/etc/resolv.conf"), **step.mounts}
-        if CERTIFICATES.exists():
-            mounts[os.environ.get("SSL_CERT_FILE") or str(CERTIFICATES)] = CERTIFICATES
-        pairs = [word for inside, source in mounts.items() for word in (str(source), inside)]
+        copy_in(step.files, upper)
+        pairs = [word for inside, source in lent(step).items() for word in (str(source), inside)]
         variables = [f"{name}={value}" for name, value in build_environment(step).items()]
-        inner = ["/usr/bin/env", "-i", *variables, *step.command]
-        outer = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", STEP_SCRIPT]
-        run([*outer, "step", str(lower), *map(str, places), *pairs, "--", *inner])
-        write_layer(target, result_entries(places[0], step.result))
+        inner = ["/usr/bin/env", "-i", "-C", step.folder, *variables, "/bin/sh", "-ec", step.script]
+        outer = ["unshare", "--mount", "--propagation", "private", "/bin/sh", str(STEP_SCRIPT)]
+        places = [lower, str(upper), str(work), str(root)]
+        run([*outer, *places, *pairs, "--", *inner], called=step.script)
+        place = step.result.strip("/")
+        write_layer(target, tree_entries(upper / place, place))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def result_entries(upper: Path, result: str) -> dict[str, Entry]:
-    """What the step made, with the folders above it."""
-    return tree_entries(upper / result.strip("/"), result.strip("/"))
-
-
-def shell(*commands: Sequence[str]) -> tuple[str, ...]:
-    """Several commands as one, ending at the first that fails."""
-    return ("/bin/sh", "-ec", " && ".join(shlex.join(command) for command in commands))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.cache import cache_folder, content_key, exclusive, write_atomically
+from hack.errors import SetupError
 from hack.images.oci import LAYER, BlobStore, Descriptor
 from hack.steps import step
 
@@ -106,6 +107,8 @@ def tree_entries(root: Path, place: str) -> dict[str, Entry]:
             path = Path(current) / name
             inside = f"{place}/{path.relative_to(root)}"
             mode = path.lstat().st_mode
+            if stat.S_ISCHR(mode):
+                raise SetupError(f"a build step may add files and not remove them: {inside}")
             if stat.S_ISLNK(mode):
                 entries[inside] = Link(os.readlink(path))
             elif stat.S_ISDIR(mode):

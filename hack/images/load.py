@@ -49,7 +49,8 @@ def missing_images(present: dict[str, str], images: Iterable[Image]) -> list[Ima
 
 
 def import_images(socket: Path, images: list[Image]) -> None:
-    """Stream the images into a node's containerd; blobs that it has are skipped by itself."""
+    """Stream the images into a node's containerd, without the blobs that it has."""
+    present = frozenset(run(["ctr", "--address", socket, "-n", NAMESPACE, "content", "ls", "-q"]).split())
     command = ["ctr", "--address", str(socket), "-n", NAMESPACE, "images", "import", "-"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -57,7 +58,7 @@ def import_images(socket: Path, images: list[Image]) -> None:
         assert importer.stdin is not None  # noqa: S101  # as it was asked for
         assert importer.stdout is not None  # noqa: S101
         try:
-            write_archive(blob_store(), images, importer.stdin)
+            write_archive(blob_store(), images, importer.stdin, without=present)
             importer.stdin.close()
         except BrokenPipeError:
             pass  # It has ended; its own words say why.

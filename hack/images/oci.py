@@ -12,7 +12,7 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -161,14 +161,23 @@ def index_of(images: Iterable[Image]) -> dict[str, object]:
     }
 
 
-def write_archive(store: BlobStore, images: Iterable[Image], output: IO[bytes]) -> None:
-    """Write the images as one archive that containerd, Docker and kind can import."""
+def write_archive(
+    store: BlobStore,
+    images: Iterable[Image],
+    output: IO[bytes],
+    *,
+    without: Container[str] = frozenset(),
+) -> None:
+    """Write the images as one archive that containerd, Docker and kind can import.
+
+    Blobs whose digests are in `without` are left out: the receiver has them.
+    """
     images = tuple(images)
     with tarfile.open(fileobj=output, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         add_bytes(archive, "oci-layout", canonical({"imageLayoutVersion": "1.0.0"}))
         add_bytes(archive, "index.json", canonical(index_of(images)))
         blobs = {blob.digest: blob for image in images for blob in (image.manifest, *image.blobs)}
-        for digest in sorted(blobs):
+        for digest in sorted(digest for digest in blobs if digest not in without):
             path = store.path(digest)
             entry = tarfile.TarInfo(f"blobs/sha256/{path.name}")
             entry.size = path.stat().st_size
