@@ -6,7 +6,6 @@ Steps that are done already are quick, so running it again is always safe.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -16,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hack.checkout import LOCAL, ROOT
-from hack.commands import run, search_path
+from hack.checkout import ROOT
+from hack.commands import search_path
 from hack.errors import SetupError
+from hack.install import Kubectl, find_kubectl
 from hack.steps import complain, say
 
 NAMESPACE = "demo"
@@ -32,28 +32,16 @@ ROLLOUT_SECONDS = 180
 class Tools:
     """The programs that the demo calls, and the environment that leads them to the cluster."""
 
-    kubectl: str
+    kubectl: Kubectl
     gradient: str
-    environment: Mapping[str, str]
 
 
 def find_tools() -> Tools:
     """Look for the programs once the cluster is up, which brings its own kubectl."""
-    own = LOCAL / "bin" / "kubectl"
-    kubectl = str(own) if own.exists() else shutil.which("kubectl", path=search_path())
-    if kubectl is None:
-        raise SetupError("kubectl is missing; install a version of the cluster's or newer")
     gradient = ROOT / ".venv" / "bin" / "gradient"
     if not gradient.exists():
         raise SetupError(f"{gradient.relative_to(ROOT)} is missing; make it with: uv sync")
-    return Tools(kubectl=kubectl, gradient=str(gradient), environment=cluster_environment())
-
-
-def cluster_environment() -> dict[str, str]:
-    """The caller's KUBECONFIG for `CLUSTER=existing`, else that of the cluster we started."""
-    if os.environ.get("CLUSTER") == "existing":
-        return {}
-    return {"KUBECONFIG": str(LOCAL / "kubeconfig")}
+    return Tools(kubectl=find_kubectl(), gradient=str(gradient))
 
 
 @contextmanager
@@ -65,15 +53,15 @@ def stage(text: str) -> Iterator[None]:
     say(f"==> {text}: done in {time.monotonic() - started:.1f} s")
 
 
-def show(command: Sequence[str], environment: Mapping[str, str]) -> int:
+def show(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """Run `command` with the terminal as its own, so that progress is seen; its exit code."""
-    variables = {**os.environ, "PATH": search_path(), **environment}
+    variables = {**os.environ, "PATH": search_path(), **(environment or {})}
     return subprocess.run(command, env=variables, cwd=ROOT, check=False).returncode
 
 
 def call_tool(*words: str) -> None:
     """Run one of this folder's tools, which explains its failures itself."""
-    code = show([sys.executable, "-m", *words], cluster_environment())
+    code = show([sys.executable, "-m", *words])
     if code != 0:
         command = " ".join(["python3", "-m", *words])
         raise SetupError(
@@ -85,8 +73,7 @@ def call_tool(*words: str) -> None:
 def serve_repository(tools: Tools) -> None:
     """Make the namespace and have a git server in it hold the example's code."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    apply = [tools.kubectl, "apply", "-f", "-"]
-    run(apply, text=json.dumps(namespace), environment=tools.environment)
+    tools.kubectl("apply", "-f", "-", text=json.dumps(namespace))
     say(in_namespace(tools, "apply", "-k", str(EXAMPLE)).rstrip())
     limit = f"--timeout={ROLLOUT_SECONDS}s"
     try:
@@ -101,13 +88,13 @@ def serve_repository(tools: Tools) -> None:
 
 def in_namespace(tools: Tools, *words: str) -> str:
     """What kubectl says, asked in the demo's namespace."""
-    return run([tools.kubectl, "-n", NAMESPACE, *words], environment=tools.environment)
+    return tools.kubectl("-n", NAMESPACE, *words)
 
 
 def gradient(tools: Tools, *words: str) -> int:
     """Call `gradient` in the demo's namespace as a person would, and show the command line."""
     say(f"$ gradient {' '.join(words)} --namespace {NAMESPACE}")
-    return show([tools.gradient, *words, "--namespace", NAMESPACE], tools.environment)
+    return show([tools.gradient, *words, "--namespace", NAMESPACE], tools.kubectl.environment)
 
 
 def list_runs(tools: Tools) -> list[dict[str, Any]]:
@@ -177,7 +164,11 @@ def report(tools: Tools, finished: Mapping[str, Any]) -> None:
 
 def kubeconfig_name(tools: Tools) -> str:
     """The kubeconfig as one would type it from the root of the checkout."""
-    path = tools.environment.get("KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    path = (
+        tools.kubectl.environment.get("KUBECONFIG")
+        or os.environ.get("KUBECONFIG")
+        or "~/.kube/config"
+    )
     return str(Path(path).relative_to(ROOT)) if Path(path).is_relative_to(ROOT) else path
 
 

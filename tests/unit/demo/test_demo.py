@@ -1,13 +1,12 @@
 """`make demo` against a checkout whose tools are stand-ins that write down how they were called."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from hack import demo
+from hack import demo, install
 
 STAND_IN = f"""#!{sys.executable}
 import json, pathlib, sys
@@ -54,7 +53,8 @@ def checkout(tmp_path, monkeypatch):
     executable(tmp_path / ".local" / "bin" / "kubectl", tmp_path, "kubectl")
     example = tmp_path / "examples" / "demo"
     monkeypatch.setattr(demo, "ROOT", tmp_path)
-    monkeypatch.setattr(demo, "LOCAL", tmp_path / ".local")
+    monkeypatch.setattr(install, "LOCAL", tmp_path / ".local")
+    (tmp_path / ".local" / "kubeconfig").touch()
     monkeypatch.setattr(demo, "EXAMPLE", example)
     monkeypatch.setattr(demo, "WORKFLOW", example / "digits.yaml")
     monkeypatch.delenv("CLUSTER", raising=False)
@@ -145,12 +145,11 @@ def test_a_missing_command_line_names_the_command_that_makes_it(checkout, capfd)
     assert "uv sync" in capfd.readouterr().err
 
 
-def test_an_existing_cluster_keeps_its_own_kubeconfig(monkeypatch):
+def test_an_existing_cluster_keeps_its_own_kubeconfig(checkout, monkeypatch, capfd):
     monkeypatch.setenv("CLUSTER", "existing")
-    monkeypatch.setenv("KUBECONFIG", f"{os.sep}somewhere{os.sep}config")
-    assert demo.cluster_environment() == {}
-    tools = demo.Tools(kubectl="", gradient="", environment={})
-    assert demo.kubeconfig_name(tools) == "/somewhere/config"
+    monkeypatch.setenv("KUBECONFIG", "/somewhere/config")
+    assert demo.main() == 0
+    assert "export KUBECONFIG=/somewhere/config" in capfd.readouterr().out
 
 
 def test_the_newest_run_is_found_among_those_that_were_not_there():
