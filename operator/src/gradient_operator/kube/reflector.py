@@ -174,6 +174,7 @@ class Reflector(Generic[R]):
         elif kind != "BOOKMARK":
             self._take(item)
         self._version = item["metadata"]["resourceVersion"]
+        self._store.advance(self._version)
 
     def _take(self, item: dict[str, Any]) -> None:
         try:

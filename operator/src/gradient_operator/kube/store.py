@@ -81,6 +81,8 @@ class Store(Generic[R]):
         self._assumed: dict[Key, _Assumption[R]] = {}
         self._expiries: deque[tuple[float, Key, _Assumption[R]]] = deque()
         self._tombstones: dict[str, float] = {}
+        self._progress = ""
+        """The version up to which the watch has told everything."""
         self.items: Mapping[Key, R] = MappingProxyType(self._items)
 
     def observe(self, new: R) -> None:
@@ -91,10 +93,10 @@ class Store(Generic[R]):
             return
         if assumption is None:
             if not _older(new, self._items.get(key)):
-                self._show(key, new)
+                self._replace(key, new)
         elif self._confirms(new, assumption):
             del self._assumed[key]
-            self._show(key, new)
+            self._replace(key, new)
         else:
             assumption.watched = new
 
@@ -107,8 +109,7 @@ class Store(Generic[R]):
             if assumption.record is not None and assumption.record.uid != uid:
                 return  # a namesake that we have just made lives on
             del self._assumed[key]
-        shown = self._items.get(key)
-        if shown is not None and shown.uid == uid:
+        if _uid(self._items.get(key)) == uid:
             self._show(key, None)
 
     def retain(self, keys: set[Key], version: str) -> None:
@@ -117,22 +118,35 @@ class Store(Generic[R]):
             if key in keys:
                 continue
             assumption = self._assumed.get(key)
-            if assumption is not None and _newer_than(record.resource_version, version):
+            if assumption is not None and _newer(record.resource_version, version):
                 assumption.watched = None  # made after the list was taken
             else:
                 self.remove(key, record.uid)
         for key, assumption in list(self._assumed.items()):
             if assumption.record is None and key not in keys:
-                self._assumed.pop(key)  # the deletion that was assumed has come true
+                self.remove(key, _uid(assumption.watched))
+        self.advance(version)
+
+    def advance(self, version: str) -> None:
+        """The watch has told everything up to `version`."""
+        self._progress = version
 
     def assume(self, record: R) -> None:
-        """A write of ours was answered with `record`: show it until the watch has caught up."""
+        """A write of ours was answered with `record`: show it until the watch has caught up.
+
+        An answer that comes later than the watch's own news of it is ignored. A record of the
+        version that is shown already may differ in what only we know, as that it is being deleted.
+        """
         key = (record.namespace, record.name)
         shown = self._items.get(key)
         if record.uid in self._tombstones or _older(record, shown):
             return
-        if shown is not None and shown == record and key not in self._assumed:
+        hidden = self._assumed.get(key)
+        if hidden is not None and hidden.record is None and _uid(hidden.watched) == record.uid:
             return
+        known = shown is not None and shown.uid == record.uid
+        if not known and _reached(self._progress, record.resource_version):
+            return  # the watch has passed that version, and the object is gone again
         self._assume(key, record)
 
     def assume_deleted(self, record: R) -> None:
@@ -142,8 +156,7 @@ class Store(Generic[R]):
         with the deletion marked instead.
         """
         key = (record.namespace, record.name)
-        shown = self._items.get(key)
-        if shown is not None and shown.uid == record.uid:
+        if _uid(self._items.get(key)) == record.uid:
             self._assume(key, None)
 
     def expire(self) -> None:
@@ -154,7 +167,8 @@ class Store(Generic[R]):
             if self._assumed.get(key) is assumption:
                 del self._assumed[key]
                 logger.warning("the watch never confirmed a write", extra={"object": "/".join(key)})
-                self._show(key, assumption.watched)
+                watched = assumption.watched
+                self._show(key, None if _uid(watched) in self._tombstones else watched)
         while self._tombstones:
             uid, until = next(iter(self._tombstones.items()))
             if until > now:
@@ -168,18 +182,24 @@ class Store(Generic[R]):
         assumption = _Assumption(record, watched, expires)
         self._assumed[key] = assumption
         self._expiries.append((expires, key, assumption))
-        self._show(key, record)
+        self._replace(key, record)
 
     def _confirms(self, new: R, assumption: _Assumption[R]) -> bool:
         """Whether the watch, showing `new`, has caught up with what was assumed."""
         if assumption.record is not None:
             return not _older(new, assumption.record)
-        deleted = assumption.watched
-        return deleted is None or deleted.uid != new.uid
+        return _uid(assumption.watched) != new.uid
 
     def _bury(self, uid: str) -> None:
         self._tombstones.pop(uid, None)  # to the end: the dict stays in the order of expiry
         self._tombstones[uid] = self._clock() + TOMBSTONE_LIFE
+
+    def _replace(self, key: Key, new: R | None) -> None:
+        """Show `new`; a namesake with another UID that was shown exists no more."""
+        old = self._items.get(key)
+        if old is not None and new is not None and old.uid != new.uid:
+            self._bury(old.uid)
+        self._show(key, new)
 
     def _show(self, key: Key, new: R | None) -> None:
         old = self._items.get(key)
@@ -188,7 +208,6 @@ class Store(Generic[R]):
         else:
             self._items[key] = new
         if old is not None and new is not None and old.uid != new.uid:
-            self._bury(old.uid)
             self._tell(old, None)  # another object under the same name
             old = None
         if old != new:
@@ -201,14 +220,19 @@ class Store(Generic[R]):
             logger.exception("a change could not be handed on")
 
 
+def _uid(record: Projection | None) -> str:
+    return "" if record is None else record.uid
+
+
 def _older(new: Projection, stored: Projection | None) -> bool:
-    """Whether `new` is surely older: versions are compared only if both are integers."""
-    if stored is None:
-        return False
-    return _newer_than(stored.resource_version, new.resource_version)
+    """Whether `new` is surely older than what is stored."""
+    return stored is not None and _newer(stored.resource_version, new.resource_version)
 
 
-def _newer_than(version: str, other: str) -> bool:
-    if version.isdecimal() and other.isdecimal():
-        return int(version) > int(other)
-    return False
+def _newer(version: str, other: str) -> bool:
+    """Compare versions; those that are no integers cannot be compared, then the last counts."""
+    return version.isdecimal() and other.isdecimal() and int(version) > int(other)
+
+
+def _reached(progress: str, version: str) -> bool:
+    return progress.isdecimal() and version.isdecimal() and int(progress) >= int(version)
