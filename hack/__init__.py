@@ -1,1 +1,1 @@
-"""Tools that make a cluster and its images on any machine, with nothing but Python's standard library."""
+"""A cluster and its images on any machine, with nothing but Python's standard library."""

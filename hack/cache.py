@@ -10,9 +10,12 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 KEY_LENGTH = 16
 
@@ -28,7 +31,8 @@ def cache_folder(*parts: str) -> Path:
 def content_key(inputs: Mapping[str, str | bytes]) -> str:
     """A short key that changes when the name or the content of any input changes.
 
-    Lengths are hashed as well: without them the end of one input could pass for the start of the next.
+    Lengths are hashed as well: without them the end of one input could pass for the start of the
+    next.
     """
     digest = hashlib.sha256()
     for name in sorted(inputs):
@@ -60,8 +64,8 @@ def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file `path`, so that two runs never make the same thing at the same time.
 
     The lock ends with the process that holds it, however that ends. Whoever held it before may have
-    deleted the file (see `hack.cluster.state`): then the lock is on a file that nobody else finds, and
-    it is taken again on the new one.
+    deleted the file (see `hack.cluster.state`): then the lock is on a file that nobody else finds,
+    and it is taken again on the new one.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ LOCAL = ROOT / ".local"
 def link(path: Path, target: Path) -> None:
     """Make `path` a symbolic link to `target` in one step, whatever it was before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() and Path(os.readlink(path)) == target:
+    if path.is_symlink() and path.readlink() == target:
         return
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.symlink_to(target)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 # The folders of system programs are missing from PATH in some login shells (Debian's plain users).
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -44,7 +47,7 @@ def attempt(
     folder: Path | None = None,
     seconds: float | None = None,
 ) -> Result:
-    """Run `command` and report its result; a program that is missing or too slow is a failure too."""
+    """Run `command` and report its result; a missing or slow program is a failure too."""
     variables = {**os.environ, "PATH": search_path(), **(environment or {})}
     try:
         done = subprocess.run(
@@ -77,9 +80,7 @@ def run(
 
     `called` stands for a command in the error that is too long to be read.
     """
-    result = attempt(
-        command, text=text, environment=environment, folder=folder, seconds=seconds
-    )
+    result = attempt(command, text=text, environment=environment, folder=folder, seconds=seconds)
     if not result.succeeded:
         raise SetupError(describe_failure([called] if called else command, result))
     return result.output

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STILL_WORKING_SECONDS = 15.0
 
@@ -23,7 +26,7 @@ def complain(text: str) -> None:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Say `text` with its duration when it is done, and every 15 seconds that it is still going on."""
+    """Say `text` with its duration when it is done, and now and then that it goes on."""
     started = time.monotonic()
     finished = threading.Event()
 

@@ -1,4 +1,4 @@
-"""`python3 -m hack.cluster up|down|status`: a cluster on this machine, whatever it has installed."""
+"""`python3 -m hack.cluster up|down|status`: a cluster, whatever this machine has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few calls to the API server, by the standard library alone and far faster than a kubectl each."""
+"""A few calls to the API server, by the standard library alone and faster than kubectl."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from hack.cluster.profile import Profile
 from hack.errors import SetupError
+
+if TYPE_CHECKING:
+    from hack.cluster.profile import Profile
 
 NOT_FOUND = 404
 FIRST_ERROR = 400
@@ -73,7 +75,7 @@ class Api:
         except OSError:
             return False
 
-    def get(self, path: str) -> Any:  # noqa: ANN401
+    def get(self, path: str) -> Any:
         """The object at `path`, or None where there is none."""
         answer = self.call("GET", path)
         if answer.status == NOT_FOUND:
@@ -101,7 +103,7 @@ class Api:
         checked(answer, f"patching the status of {path}")
 
 
-def decode(text: str) -> Any:  # noqa: ANN401
+def decode(text: str) -> Any:
     """JSON where it is JSON; health checks answer in plain words."""
     try:
         return json.loads(text)
@@ -109,7 +111,7 @@ def decode(text: str) -> Any:  # noqa: ANN401
         return text
 
 
-def checked(answer: Answer, doing: str) -> Any:  # noqa: ANN401
+def checked(answer: Answer, doing: str) -> Any:
     """The body of an answer that is no error."""
     if answer.status >= FIRST_ERROR:
         body = answer.body

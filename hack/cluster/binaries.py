@@ -1,8 +1,8 @@
-"""The programs of the cluster, built from Go modules and cached by the content of what they are made of.
+"""The programs of the cluster, built from Go modules and cached by the content of their inputs.
 
-Kubernetes' server programs are in no package registry, but as libraries they are in the Go module proxy
-that every Go installation is set up for. One binary holds them all; a first build takes minutes, so it
-is kept outside the checkout, and another one is made only when its inputs change.
+Kubernetes' server programs are in no package registry, but as libraries they are in the Go module
+proxy that every Go installation is set up for. One binary holds them all; a first build takes
+minutes, so it is kept outside the checkout, and another one is made only when its inputs change.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import cache_folder, content_key, exclusive
 from hack.checkout import LOCAL, link
@@ -20,6 +20,9 @@ from hack.commands import attempt, run, search_path
 from hack.errors import SetupError
 from hack.steps import step
 from hack.tools import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SOURCES = Path(__file__).parent.parent / "localcluster"
 SOURCE_FILES = ("go.mod", "go.sum", "main.go")
@@ -69,7 +72,9 @@ def find_go() -> Go:
     for path in sorted(folder.rglob("bin/go")):
         if go := toolchain(path):
             return go
-    raise SetupError("Go 1.24 or newer is needed to build the cluster: install it and put it on PATH")
+    raise SetupError(
+        "Go 1.24 or newer is needed to build the cluster: install it and put it on PATH"
+    )
 
 
 def toolchain(program: Path) -> Go | None:
@@ -102,21 +107,31 @@ def cluster_binary() -> Path:
     target = cache_folder("binaries", f"localcluster-{key}") / "localcluster"
 
     def build(draft: Path) -> None:
-        command = [go.program, "build", "-trimpath", "-ldflags", linker_flags(), "-o", draft, "."]
+        command = [
+            str(go.program),
+            "build",
+            "-trimpath",
+            "-ldflags",
+            linker_flags(),
+            "-o",
+            str(draft),
+            ".",
+        ]
         run(command, folder=SOURCES, environment=go.environment())
 
     if not target.exists():
-        with exclusive(target.with_suffix(".lock")), step(
-            f"build Kubernetes {KUBERNETES_VERSION} (about five minutes, once)"
+        with (
+            exclusive(target.with_suffix(".lock")),
+            step(f"build Kubernetes {KUBERNETES_VERSION} (about five minutes, once)"),
         ):
             build_into(target, build)
     return target
 
 
 def module_binary(module: str) -> Path:
-    """The program of a Go module at the version it is pinned to, checked by Go's checksum database."""
+    """The program of a Go module at its pinned version, checked by Go's checksum database."""
     go = find_go()
-    name = module.split("@")[0].rsplit("/", 1)[1]
+    name = module.split("@", maxsplit=1)[0].rsplit("/", 1)[1]
     key = content_key({"module": module, "go": go.version})
     target = cache_folder("binaries", f"{name}-{key}") / name
 
@@ -143,7 +158,16 @@ def source_binary(folder: Path) -> Path:
     target = cache_folder("binaries", f"{folder.name}-{key}") / folder.name
 
     def build(draft: Path) -> None:
-        command = [go.program, "build", "-trimpath", "-ldflags", "-s -w", "-o", draft, "."]
+        command = [
+            str(go.program),
+            "build",
+            "-trimpath",
+            "-ldflags",
+            "-s -w",
+            "-o",
+            str(draft),
+            ".",
+        ]
         run(command, folder=folder, environment=go.environment())
 
     if not target.exists():

@@ -1,25 +1,27 @@
 """Which kind of cluster this machine gets, and what is the same for all of them.
 
-`CLUSTER=existing` takes the cluster that KUBECONFIG leads to; `CLUSTER=kind` and `CLUSTER=local` insist on
-one way. Without it: what is already up, else kind where Docker works and kind is installed, else plain
-processes. The simulated cluster is always plain processes.
+`CLUSTER=existing` takes the cluster that KUBECONFIG leads to; `CLUSTER=kind` and `CLUSTER=local`
+insist on one way. Without it: what is already up, else kind where Docker works and kind is
+installed, else plain processes. The simulated cluster is always plain processes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hack.cluster import existing, kind, local
-from hack.cluster.kind import Runner
 from hack.cluster.profile import REAL, Profile, find_profile
-
 from hack.errors import SetupError
 from hack.images import load
 from hack.images.catalogue import build_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hack.cluster.kind import Runner
 
 VARIABLE = "CLUSTER"
 SECONDS = 15.0
@@ -89,9 +91,7 @@ def docker_works(run: Runner) -> bool:
     return run(["docker", "version", "--format", "{{.Server.Version}}"]).succeeded
 
 
-def decide(
-    environment: Mapping[str, str], *, run: Runner, local_exists: bool
-) -> Way:
+def decide(environment: Mapping[str, str], *, run: Runner, local_exists: bool) -> Way:
     """The way to a cluster with real nodes."""
     wish = environment.get(VARIABLE, "")
     if wish:
@@ -115,5 +115,3 @@ def choose(name: str) -> Cluster:
     if way is Way.KIND:
         return kind.KindCluster()
     return LocalCluster(profile)
-
-

@@ -47,7 +47,8 @@ def etcd(profile: Profile) -> Component:
 def api_server(profile: Profile) -> Component:
     """The API server, with the authorization that real clusters have."""
     pki = profile.state / "pki"
-    # A loopback address cannot be an endpoint of the Service `kubernetes`; without pods none is needed.
+    # A loopback address cannot be an endpoint of the Service `kubernetes`; without pods none is
+    # needed.
     endpoints = ("--endpoint-reconciler-type=none",) if profile.simulated else ()
     return Component(
         "kube-apiserver",

@@ -28,7 +28,8 @@ class ExistingCluster:
         """Make sure that the cluster answers."""
         if not self.status():
             raise SetupError(
-                "CLUSTER=existing, but no cluster answers: check KUBECONFIG with `kubectl cluster-info`"
+                "CLUSTER=existing, but no cluster answers: "
+                "check KUBECONFIG with `kubectl cluster-info`"
             )
 
     def down(self) -> None:
@@ -45,8 +46,8 @@ class ExistingCluster:
     def build_images(self, names: list[str]) -> None:
         """Refuse: whose registry would they be pushed to."""
         raise SetupError(
-            f"CLUSTER=existing: build {', '.join(names)} with Docker and push them to a registry that "
-            "the cluster pulls from, then set the images in manifests/"
+            f"CLUSTER=existing: build {', '.join(names)} with Docker and push them to a registry "
+            "that the cluster pulls from, then set the images in manifests/"
         )
 
     def load_images(self, names: list[str]) -> None:

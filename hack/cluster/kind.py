@@ -1,15 +1,15 @@
 """kind: a cluster whose nodes are Docker containers, made like the one of plain processes.
 
-The same two pools, simulated GPUs and storage classes, so that tests need not know which one they have.
+The same two pools, simulated GPUs and storage classes, so that tests need not know which one they
+have.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from hack.checkout import LOCAL, ROOT
 from hack.cluster.gpu import status_operations
@@ -19,6 +19,9 @@ from hack.commands import Result, attempt, describe_failure
 from hack.errors import SetupError
 from hack.images.catalogue import DESCRIBED
 from hack.steps import say, step
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = "gradient"
 CONFIGURATION = ROOT / "kind-config.yaml"
@@ -44,7 +47,7 @@ def runner(*, seconds: float | None = None) -> Runner:
 class KindCluster:
     """The cluster `gradient` of kind."""
 
-    run: Runner = runner()
+    run: Runner = field(default_factory=runner)
     kubeconfig: Path = KUBECONFIG
     shared_folder: Path = SHARED_FOLDER
 
@@ -52,7 +55,9 @@ class KindCluster:
         """Make the cluster, or get the way to it if it is there."""
         existed = self.exists()
         if existed:
-            self.call("kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig)
+            self.call(
+                "kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig
+            )
         else:
             # Docker would make the folder too, but as root.
             self.shared_folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +122,7 @@ class KindCluster:
         return result.output
 
     def kubectl(self, *words: str) -> list[str]:
-        """A kubectl command for this cluster; kind's control-plane node has one if the machine has not."""
+        """A kubectl command for this cluster."""
         return ["kubectl", "--kubeconfig", str(self.kubeconfig), *words]
 
     def simulate_gpus(self) -> None:
@@ -156,7 +161,7 @@ def renamed(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def shared_config(config: dict[str, Any]) -> dict[str, Any]:
-    """kind's settings of the provisioner, with one folder for all nodes."""
+    """Kind's settings of the provisioner, with one folder for all nodes."""
     settings = {"nodePathMap": [], "sharedFileSystemPath": SHARED_PATH}
     return {
         **renamed(config, f"{STORAGE_CONFIG}-shared"),
@@ -165,7 +170,7 @@ def shared_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def shared_deployment(deployment: dict[str, Any]) -> dict[str, Any]:
-    """kind's provisioner once more: its image and account, our settings and provisioner name."""
+    """Kind's provisioner once more: its image and account, our settings and provisioner name."""
     name = f"{STORAGE_DEPLOYMENT}-shared"
     labels = {"app": name}
     copy: dict[str, Any] = json.loads(json.dumps(renamed(deployment, name)))

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import write_atomically
-from hack.cluster.profile import Profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hack.cluster.profile import Profile
 
 PRIVATE = 0o600
 

@@ -1,7 +1,7 @@
 """Take away what containers leave on the machine, also when the programs that made it were killed.
 
-Everything is found through something of ours that is unique: the socket of a node's containerd in the
-command line of a shim, the control group of a node, the state folder in the table of mounts.
+Everything is found through something of ours that is unique: the socket of a node's containerd in
+the command line of a shim, the control group of a node, the state folder in the table of mounts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cluster.nodes import containerd_socket, control_group_folders, kernel_processes
 from hack.cluster.processes import Identity, read_command, read_identity, stop_identities
-from hack.cluster.profile import Profile
 from hack.commands import attempt
 from hack.errors import SetupError
+
+if TYPE_CHECKING:
+    from hack.cluster.profile import Profile
 
 SHIM = "containerd-shim-runc-v2"
 SHIM_SOCKETS = Path("/run/containerd/s")
@@ -127,7 +130,7 @@ def remove_shared_files(profile: Profile) -> None:
         if state in path.read_text(errors="replace"):
             path.unlink()
     for path in CONTAINER_LOGS.glob("*.log"):
-        if path.is_symlink() and os.readlink(path).startswith(f"{state}/"):
+        if path.is_symlink() and path.readlink().is_relative_to(state):
             path.unlink()
     for folder in (SHIM_SOCKETS, NETWORK_RESULTS, DEVICE_PLUGINS):
         remove_if_empty(folder)

@@ -1,18 +1,18 @@
 """Start, stop and describe the cluster of plain processes.
 
-`up` can be repeated at any time and after anything: what runs and is ours is left alone, what has ended
-is started again on its data, and what an unfinished start left behind is cleared away first. `down`
-leaves the machine as it was.
+`up` can be repeated at any time and after anything: what runs and is ours is left alone, what has
+ended is started again on its data, and what an unfinished start left behind is cleared away first.
+`down` leaves the machine as it was.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import exclusive, write_atomically
 from hack.cluster import (
@@ -34,6 +34,9 @@ from hack.cluster.profile import BRIDGE_ADDRESSES, Profile
 from hack.errors import SetupError
 from hack.images import load
 from hack.steps import say, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GRACE_SECONDS = 2.0
 SERVICE_SECONDS = 30.0

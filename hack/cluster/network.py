@@ -1,7 +1,7 @@
-"""The bridge that joins nodes and pods, kernel settings, kube-proxy and DNS; and taking it all away.
+"""The bridge that joins nodes and pods, kube-proxy and DNS; and taking it all away.
 
-Everything that lands outside the state folder has a name of ours or is put back: the bridge, two kernel
-settings, one rule of the packet filter, and the chains of kube-proxy.
+Everything that lands outside the state folder has a name of ours or is put back: the bridge, two
+kernel settings, one rule of the packet filter, and the chains of kube-proxy.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import write_atomically
 from hack.cluster.kubeconfig import component_kubeconfig
@@ -25,6 +25,9 @@ from hack.cluster.profile import (
 )
 from hack.commands import attempt, run
 from hack.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KERNEL_SETTINGS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
 RULE_COMMENT = "gradient-cluster"
@@ -43,7 +46,7 @@ def make_bridge(profile: Profile) -> None:
 
 
 def set_kernel(profile: Profile) -> None:
-    """Let the kernel forward, and pass bridged packets to the packet filter, where Services live."""
+    """Let the kernel forward, also bridged packets through the filter where Services live."""
     attempt(["modprobe", "br_netfilter"])
     before = profile.state / "kernel-settings.json"
     if not before.exists():
@@ -198,7 +201,7 @@ def foreign_proxy(saved: str) -> bool:
 
 
 def require_no_foreign_proxy() -> None:
-    """Two kube-proxies delete each other's rules, so only one Kubernetes can use the packet filter."""
+    """Refuse: two kube-proxies on one packet filter delete each other's rules."""
     if foreign_proxy(attempt(["iptables-save"]).output):
         raise SetupError(
             "another Kubernetes runs on this machine itself and owns the packet filter: "

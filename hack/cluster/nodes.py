@@ -1,7 +1,7 @@
 """The real nodes: a containerd and a kubelet each, although they share one machine.
 
-Two kubelets on one containerd delete each other's pods, so nothing is shared but the kernel, the bridge
-and the program files.
+Two kubelets on one containerd delete each other's pods, so nothing is shared but the kernel, the
+bridge and the program files.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def kubelet_configuration(profile: Profile, node: Node) -> dict[str, object]:
         "imageGCLowThresholdPercent": 99,
         "failSwapOn": False,
         "failCgroupV1": False,
-        # Without CAP_SYS_RESOURCE some of the kubelet's own settings are refused; this lets it go on.
+        # Without CAP_SYS_RESOURCE some of the kubelet's own settings are refused; this lets it go
+        # on.
         "featureGates": {"KubeletInUserNamespace": True},
         # kube-proxy makes all chains that are needed; the kubelet's would outlive it.
         "makeIPTablesUtilChains": False,
@@ -249,7 +250,9 @@ def kernel_processes(folder: Path) -> set[int]:
     for root, _, files in os.walk(folder):
         if "cgroup.procs" in files:
             try:
-                found.update(int(line) for line in (Path(root) / "cgroup.procs").read_text().split())
+                found.update(
+                    int(line) for line in (Path(root) / "cgroup.procs").read_text().split()
+                )
             except OSError:
                 continue  # The group went away while we looked.
     return found

@@ -6,12 +6,15 @@ They are made in a folder beside and renamed when complete: a half-made set is n
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cluster.profile import API_SERVICE_ADDRESS, BRIDGE_ADDRESSES, Profile
 from hack.commands import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 DAYS = "3650"
 # Elliptic curves: a key takes no time to make, where RSA takes a tenth of a second for each.
@@ -36,9 +39,11 @@ class Certificate:
 def certificates(profile: Profile) -> list[Certificate]:
     """Every certificate that the components of `profile` need."""
     loopback = ("DNS:localhost", "IP:127.0.0.1")
-    service = tuple(
-        f"DNS:kubernetes{suffix}" for suffix in ("", ".default", ".default.svc")
-    ) + ("DNS:kubernetes.default.svc.cluster.local", f"IP:{API_SERVICE_ADDRESS}")
+    service = (
+        *tuple(f"DNS:kubernetes{suffix}" for suffix in ("", ".default", ".default.svc")),
+        "DNS:kubernetes.default.svc.cluster.local",
+        f"IP:{API_SERVICE_ADDRESS}",
+    )
     bridge = tuple(f"IP:{address}" for address in BRIDGE_ADDRESSES)
     return [
         Certificate("apiserver", "kube-apiserver", names=(*loopback, *service, *bridge)),
@@ -62,7 +67,7 @@ def certificates(profile: Profile) -> list[Certificate]:
 
 
 def make_pki(profile: Profile) -> bool:
-    """Make the authority, all certificates and the service-account key; whether there was need to."""
+    """Make the authority, certificates and the service-account key; whether it had to."""
     folder = profile.state / "pki"
     if folder.exists():
         return False
@@ -82,7 +87,10 @@ def make_pki(profile: Profile) -> bool:
 
 def make_authority(folder: Path, profile: Profile) -> None:
     """The authority that signs everything else in this cluster and nothing outside it."""
-    extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,digitalSignature")
+    extensions = (
+        "basicConstraints=critical,CA:TRUE",
+        "keyUsage=critical,keyCertSign,digitalSignature",
+    )
     options = [word for text in extensions for word in ("-addext", text)]
     subject = f"/CN=gradient-{profile.name}-authority"
     run(

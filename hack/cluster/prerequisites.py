@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.commands import attempt, describe_failure, search_path
 from hack.errors import SetupError
 from hack.steps import step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 NETWORK_PLUGIN_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"), Path("/usr/libexec/cni"))
 BUSYBOX_PLACES = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
@@ -53,9 +56,7 @@ FOR_CONTAINERS = (
     Prerequisite("socat", "socat"),
     Prerequisite("ip", "iproute2"),
     Prerequisite("umount", "mount"),
-    Prerequisite(
-        "a static busybox", "busybox-static", check=lambda: static_busybox() is not None
-    ),
+    Prerequisite("a static busybox", "busybox-static", check=lambda: static_busybox() is not None),
 )
 FOR_IMAGES = (
     Prerequisite("mmdebstrap", "mmdebstrap"),
@@ -140,7 +141,8 @@ def install_packages(packages: list[str]) -> None:
         if with_services_off:
             SERVICE_POLICY.unlink(missing_ok=True)
     if "containerd" in packages:
-        # Its service would start with the next boot; failing is fine, then there is no such service.
+        # Its service would start with the next boot; failing is fine, then there is no such
+        # service.
         attempt(["systemctl", "disable", "containerd.service"])
 
 

@@ -1,10 +1,10 @@
 """Start programs that outlive us, find them again, and stop them without ever hitting another.
 
-A process id alone says nothing: ids are reused. So a program counts as ours only while its id, the time
-it started and its whole command line are those that were recorded, and signals go through a pidfd that
-was opened before that was checked. The record of the command is written before the start, and the
-program's id by the program itself before it becomes what it is to be, so that no kill of ours, at
-whatever moment, leaves a program behind that nobody knows.
+A process id alone says nothing: ids are reused. So a program counts as ours only while its id, the
+time it started and its whole command line are those that were recorded, and signals go through a
+pidfd that was opened before that was checked. The record of the command is written before the
+start, and the program's id by the program itself before it becomes what it is to be, so that no
+kill of ours, at whatever moment, leaves a program behind that nobody knows.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import write_atomically
 from hack.commands import SYSTEM_FOLDERS
 from hack.errors import SetupError
 
-# $0 is the file for the id. `cat` is a child, but /proc/$$ is the shell that turns into the program.
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# $0 is the file for the id. `cat` is a child, but /proc/$$ is the shell that turns into the
+# program.
 START_SCRIPT = 'cat "/proc/$$/stat" >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 START_TIME_FIELD = 21
 STATE_FIELD = 2
@@ -119,7 +123,8 @@ class ProcessTable:
         stat.unlink(missing_ok=True)
         record = {"command": list(component.command), "boot": boot_id(proc=self.proc)}
         write_atomically(self.folder / f"{component.name}.json", json.dumps(record))
-        # Nothing of the caller's environment: a proxy setting there would catch the cluster's own calls.
+        # Nothing of the caller's environment: a proxy setting there would catch the cluster's own
+        # calls.
         variables = {"PATH": ":".join(SYSTEM_FOLDERS), "HOME": str(self.folder.parent)}
         with (self.logs / f"{component.name}.log").open("ab") as log:
             child = subprocess.Popen(
@@ -164,8 +169,8 @@ class ProcessTable:
 def open_process(identity: Identity, *, proc: Path = Path("/proc")) -> int | None:
     """A file descriptor for exactly this process, or nothing if it has ended.
 
-    The order matters: once the descriptor is open it can only mean the process that had the id at that
-    moment, and that this one has the right start time is checked afterwards.
+    The order matters: once the descriptor is open it can only mean the process that had the id at
+    that moment, and that this one has the right start time is checked afterwards.
     """
     try:
         handle = os.pidfd_open(identity.pid)
@@ -181,9 +186,7 @@ def stop_identities(
     identities: Iterable[Identity], *, grace: float, proc: Path = Path("/proc")
 ) -> None:
     """End all these processes at the same time and wait until they are gone."""
-    handles = [
-        handle for one in identities if (handle := open_process(one, proc=proc)) is not None
-    ]
+    handles = [handle for one in identities if (handle := open_process(one, proc=proc)) is not None]
     try:
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
             if number == signal.SIGTERM and grace <= 0:

@@ -1,7 +1,7 @@
 """The two clusters that can run side by side on one machine, and where each keeps its state.
 
-The state is machine-wide, not in the checkout: ports, the bridge, mounts and control groups are too,
-so that a second checkout finds the cluster that is already up instead of starting another.
+The state is machine-wide, not in the checkout: ports, the bridge, mounts and control groups are
+too, so that a second checkout finds the cluster that is already up instead of starting another.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Profile:
 
 
 def state_root(*, needs_root: bool) -> Path:
-    """The folder of all clusters: as set in the environment, else the machine's, else the user's own.
+    """The folder of all clusters: from the environment, else the machine's, else the user's.
 
     Only a cluster without containers can live in the user's own folder.
     """
@@ -152,9 +152,7 @@ REAL = Profile(
 SIMULATED = Profile(
     name="simulated",
     purpose="twenty nodes whose kubelets KWOK plays, for integration tests and benchmarks",
-    ports=Ports(
-        api=26443, etcd=22379, etcd_peer=22380, controller_manager=20257, scheduler=20259
-    ),
+    ports=Ports(api=26443, etcd=22379, etcd_peer=22380, controller_manager=20257, scheduler=20259),
     nodes=(),
     advertise_address="127.0.0.1",
     listen_address="127.0.0.1",

@@ -1,15 +1,16 @@
 """Nodes without machines: KWOK plays their kubelets, at thousands of pods a second.
 
-A pod on a simulated node runs and succeeds at once. Tests that play the kubelet themselves opt out, in
-either of two ways:
+A pod on a simulated node runs and succeeds at once. Tests that play the kubelet themselves opt
+out, in either of two ways:
 
 * a pod labelled `gradient.run/simulate=manual`, on whatever node;
 * a pod on one of the nodes `manual-cpu` and `manual-gpu`. They carry the label and the taint
-  `gradient.run/simulate=manual`, so that only pods that ask for them get there, and KWOK keeps them
-  ready, but touches no pod on them.
+  `gradient.run/simulate=manual`, so that only pods that ask for them get there, and KWOK keeps
+  them ready, but touches no pod on them.
 
-KWOK's own stages for pods are not used: they complete only pods of Jobs, and on deletion they remove
-finalizers, where a kubelet ends the containers, reports how they ended, and leaves finalizers alone.
+KWOK's own stages for pods are not used: they complete only pods of Jobs, and on deletion they
+remove finalizers, where a kubelet ends the containers, reports how they ended, and leaves
+finalizers alone.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ LEFT_ALONE = (
 )
 
 
-def node_object(name: str, *, pool: str, gpus: int, manual: bool) -> dict[str, Any]:
+def node_object(name: str, *, pool: str, manual: bool) -> dict[str, Any]:
     """A node of `pool` that is large enough never to be the limit."""
     labels = {
         "kubernetes.io/hostname": name,
@@ -72,7 +73,7 @@ def simulated_nodes() -> list[tuple[dict[str, Any], dict[str, str]]]:
     names += [(f"gpu-{number}", "gpu", GPUS_PER_NODE, False) for number in range(1, GPU_NODES + 1)]
     names += [("manual-cpu", "cpu", 0, True), ("manual-gpu", "gpu", GPUS_PER_NODE, True)]
     return [
-        (node_object(name, pool=pool, gpus=gpus, manual=manual), node_capacity(gpus))
+        (node_object(name, pool=pool, manual=manual), node_capacity(gpus))
         for name, pool, gpus, manual in names
     ]
 
@@ -120,10 +121,12 @@ containerStatuses:
       startedAt: {{ $now | Quote }}
 {{ end }}
 hostIP: {{ NodeIPWith .spec.nodeName | Quote }}
-podIP: {{ PodIPWith .spec.nodeName ( or .spec.hostNetwork false ) ( or .metadata.uid "" ) ( or .metadata.name "" ) ( or .metadata.namespace "" ) | Quote }}
+{{ $host := or .spec.hostNetwork false }}
+{{ $ip := PodIPWith .spec.nodeName $host .metadata.uid .metadata.name .metadata.namespace }}
+podIP: {{ $ip | Quote }}
 startTime: {{ $now | Quote }}
 phase: Running
-"""  # noqa: E501
+"""
 
 
 def end_status(*, phase: str, exit_code: int, reason: str) -> str:
@@ -176,7 +179,7 @@ def stage(name: str, conditions: list[dict[str, Any]], following: dict[str, Any]
 
 
 def pod_stages() -> list[dict[str, Any]]:
-    """The life of a simulated pod: it runs, completes unless it is a service, and obeys a deletion."""
+    """The life of a simulated pod: it runs, completes if it ever does, and obeys a deletion."""
     phase, deleted = ".status.phase", ".metadata.deletionTimestamp"
     alive = {"key": deleted, "operator": "DoesNotExist"}
     dying = {"key": deleted, "operator": "Exists"}
@@ -208,7 +211,11 @@ def pod_stages() -> list[dict[str, Any]]:
                 dying,
                 {"key": phase, "operator": "In", "values": ended},
                 # 0 says that the kubelet is done, and only finalizers keep the object.
-                {"key": ".metadata.deletionGracePeriodSeconds", "operator": "NotIn", "values": ["0"]},
+                {
+                    "key": ".metadata.deletionGracePeriodSeconds",
+                    "operator": "NotIn",
+                    "values": ["0"],
+                },
             ],
             {"delete": True},
         ),

@@ -1,20 +1,22 @@
 """The storage classes: `standard` as kind has it, and `shared` for what many nodes write at once.
 
-kind's class is rancher's local-path provisioner: a volume is a folder on the node of its first user and
-stays there. Tests need that one, because much of what goes wrong with volumes goes wrong there, and one
-that is ReadWriteMany, as a file server would provide.
+kind's class is rancher's local-path provisioner: a volume is a folder on the node of its first user
+and stays there. Tests need that one, because much of what goes wrong with volumes goes wrong there,
+and one that is ReadWriteMany, as a file server would provide.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hack.cache import write_atomically
 from hack.cluster.api import Api
 from hack.cluster.kubeconfig import component_kubeconfig
 from hack.cluster.processes import Component
-from hack.cluster.profile import Profile
+
+if TYPE_CHECKING:
+    from hack.cluster.profile import Profile
 
 NAMESPACE = "local-path-storage"
 PROVISIONER = "rancher.io/local-path"
@@ -91,7 +93,8 @@ def storage_objects() -> list[dict[str, Any]]:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": CONFIG_MAP, **place},
-            # The pods mount the scripts from here; the provisioner reads its own settings from files.
+            # The pods mount the scripts from here; the provisioner reads its own settings from
+            # files.
             "data": {"setup": SETUP, "teardown": TEARDOWN},
         },
         storage_class(STANDARD, default=True, binding="WaitForFirstConsumer"),

@@ -1,4 +1,4 @@
-"""`python3 -m hack.images build|load [NAME...]`: make images without Docker and give them to the nodes."""
+"""`python3 -m hack.images build|load [NAME...]`: make images and give them to nodes."""
 
 from __future__ import annotations
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.checkout import ROOT
 from hack.errors import SetupError
 from hack.images.docker_build import build
-from hack.images.oci import Image
 from hack.images.system import busybox_image, pause_image
 
-# Public images that workflow files name. Where no image can be pulled, the demo image answers to these
-# names as well, so that such files run unmodified. containerd wants names in full.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hack.images.oci import Image
+
+# Public images that workflow files name. Where no image can be pulled, the demo image answers to
+# these names as well, so that such files run unmodified. containerd wants names in full.
 STAND_IN_FOR = (
     "docker.io/library/alpine:3",
     "docker.io/library/alpine:latest",

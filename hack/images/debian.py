@@ -1,8 +1,8 @@
 """The base layer that the larger images share, and a way to run a build step on top of it.
 
-A build step runs in a chroot on an overlay of that base: what it writes lands in a folder of its own,
-which then is the layer, as with a RUN in a Dockerfile. All mounts are in a mount namespace of the step's
-own and end with it, however it ends.
+A build step runs in a chroot on an overlay of that base: what it writes lands in a folder of its
+own, which then is the layer, as with a RUN in a Dockerfile. All mounts are in a mount namespace of
+the step's own and end with it, however it ends.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import cache_folder, exclusive
 from hack.cluster import prerequisites
 from hack.commands import attempt, run
 from hack.images.layers import blob_store, cached_layer, tree_entries, write_layer
-from hack.images.oci import Descriptor
 from hack.images.platforms import oci_architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hack.images.oci import Descriptor
 
 RELEASE = "bookworm"
 PACKAGE_LIST = Path(__file__).parent / "debian-packages.txt"
@@ -37,8 +41,8 @@ STEP_SCRIPT = Path(__file__).parent / "step.sh"
 class BuildStep:
     """A shell command in the chroot, and the folder that it makes.
 
-    `below` are the layers of earlier steps, `files` is what is copied in before, and `mounts` is what
-    is only lent.
+    `below` are the layers of earlier steps, `files` is what is copied in before, and `mounts` is
+    what is only lent.
     """
 
     script: str
@@ -128,7 +132,7 @@ def unpacked(layer: Descriptor) -> Path:
 
 
 def build_environment(step: BuildStep) -> dict[str, str]:
-    """What the step's command sees: its own settings and what this machine needs to reach packages."""
+    """What the command sees: its own settings and what it takes to reach packages here."""
     passed = {
         name: value
         for name, value in os.environ.items()
@@ -151,7 +155,7 @@ def copy_in(files: Mapping[str, Path], root: Path) -> None:
 
 
 def lent(step: BuildStep) -> dict[str, Path]:
-    """What is mounted into the step: its own wishes, and what names and certificates are found by."""
+    """What is mounted: the step's own wishes, and how names and certificates are found."""
     mounts = {"/etc/resolv.conf": Path("/etc/resolv.conf"), **step.mounts}
     if CERTIFICATES.exists():
         mounts[os.environ.get("SSL_CERT_FILE") or str(CERTIFICATES)] = CERTIFICATES
@@ -177,7 +181,7 @@ def run_step(step: BuildStep, target: Path) -> None:
         outer = ["unshare", "--mount", "--propagation", "private", "/bin/sh", str(STEP_SCRIPT)]
         places = [lower, str(upper), str(work), str(root)]
         run([*outer, *places, *pairs, "--", *inner], called=step.script)
-        place = step.result.strip("/")
-        write_layer(target, tree_entries(upper / place, place))
+        result = step.result.strip("/")
+        write_layer(target, tree_entries(upper / result, result))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -2,15 +2,14 @@
 
 Outside images have stand-ins that need no registry of images: Debian is put together from its own
 packages, busybox is Debian's static one. Programs that a Dockerfile installs with pip in its stage
-`tools` come from the same pinned Python packages. All other stages are run as they are written, each RUN
-a layer that is kept as long as everything before it stays the same.
+`tools` come from the same pinned Python packages. All other stages are run as they are written,
+each RUN a layer that is kept as long as everything before it stays the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import cache_folder, content_key
 from hack.checkout import ROOT
@@ -30,6 +29,10 @@ from hack.images.oci import Descriptor, Image, ImageConfig, make_image
 from hack.images.platforms import oci_architecture
 from hack.images.system import busybox_layer
 from hack.tools import pin_of, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 DEBIAN = "debian:bookworm-slim"
 BUSYBOX = "busybox:1.37"

@@ -1,10 +1,10 @@
 """The part of a Dockerfile that is needed to build our images without Docker.
 
-A Dockerfile is the one description of each larger image: Docker builds it where there is Docker, and
-elsewhere this module reads the same file. It understands what ours use, and refuses everything else
-rather than to guess: stages; FROM with an outside image that `hack.images.docker_build` knows; COPY of
-files from the repository or of one path from a stage; RUN in a stage that is copied from; ENV, WORKDIR,
-USER, ENTRYPOINT and CMD in the exec form.
+A Dockerfile is the one description of each larger image: Docker builds it where there is Docker,
+and elsewhere this module reads the same file. It understands what ours use, and refuses everything
+else rather than to guess: stages; FROM with an outside image that `hack.images.docker_build` knows;
+COPY of files from the repository or of one path from a stage; RUN in a stage that is copied from;
+ENV, WORKDIR, USER, ENTRYPOINT and CMD in the exec form.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.errors import SetupError
 from hack.images.oci import ImageConfig
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 INSTRUCTION = re.compile(r"^([A-Z]+)\s+(.*)$", re.DOTALL)
+# A COPY has a source and a target.
+FEWEST_WORDS = 2
 KNOWN = frozenset({"FROM", "COPY", "RUN", "ENV", "WORKDIR", "USER", "ENTRYPOINT", "CMD"})
 
 
@@ -73,7 +78,7 @@ def parse(text: str) -> dict[str, Stage]:
         instruction, rest = match[1], match[2].strip()
         if instruction == "FROM":
             words = rest.split()
-            name = words[2] if len(words) > 2 else str(len(stages))  # noqa: PLR2004  # IMAGE AS NAME
+            name = words[2] if words[1:2] == ["AS"] else str(len(stages))  # IMAGE AS NAME
             parent = words[0]
             inherited = stages[parent].settings if parent in stages else ImageConfig()
             current = Stage(name=name, parent=parent, settings=inherited)
@@ -139,7 +144,7 @@ def parse_copy(rest: str, folder: str) -> Copy:
     stage = ""
     if words[0].startswith("--from="):
         stage = words.pop(0).removeprefix("--from=")
-    if len(words) < 2 or words[0].startswith("--"):  # noqa: PLR2004  # a source and a target
+    if len(words) < FEWEST_WORDS or words[0].startswith("--"):  # a source and a target
         raise SetupError(f"this COPY is not understood without Docker: {rest}")
     *sources, target = words
     into_folder = target.endswith("/") or target == "."

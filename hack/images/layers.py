@@ -8,14 +8,17 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hack.cache import cache_folder, content_key, exclusive, write_atomically
 from hack.errors import SetupError
 from hack.images.oci import LAYER, BlobStore, Descriptor
 from hack.steps import step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 STICKY = 0o1777
 
@@ -62,9 +65,10 @@ def cached_layer(
             found = Descriptor(**json.loads(record.read_text()))
             if store.has(found):
                 return found
-        with step(f"make layer {name}"), tempfile.TemporaryDirectory(
-            dir=cache_folder("images")
-        ) as folder:
+        with (
+            step(f"make layer {name}"),
+            tempfile.TemporaryDirectory(dir=cache_folder("images")) as folder,
+        ):
             draft = Path(folder) / "layer.tar"
             make(draft)
             layer = store.put_file(draft, LAYER)
@@ -110,7 +114,7 @@ def tree_entries(root: Path, place: str) -> dict[str, Entry]:
             if stat.S_ISCHR(mode):
                 raise SetupError(f"a build step may add files and not remove them: {inside}")
             if stat.S_ISLNK(mode):
-                entries[inside] = Link(os.readlink(path))
+                entries[inside] = Link(str(path.readlink()))
             elif stat.S_ISDIR(mode):
                 entries[inside] = Folder()
             elif stat.S_ISREG(mode):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, cast
 
 from hack.cluster.nodes import containerd_socket
-from hack.cluster.profile import Node, Profile
 from hack.commands import LAST_LINES, run
 from hack.errors import SetupError
 from hack.images.catalogue import SYSTEM, build_image
 from hack.images.layers import blob_store
 from hack.images.oci import Image, write_archive
 from hack.steps import say, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hack.cluster.profile import Node, Profile
 
 NAMESPACE = "k8s.io"
 
@@ -50,19 +55,18 @@ def missing_images(present: dict[str, str], images: Iterable[Image]) -> list[Ima
 
 def import_images(socket: Path, images: list[Image]) -> None:
     """Stream the images into a node's containerd, without the blobs that it has."""
-    present = frozenset(run(["ctr", "--address", socket, "-n", NAMESPACE, "content", "ls", "-q"]).split())
+    present = frozenset(
+        run(["ctr", "--address", socket, "-n", NAMESPACE, "content", "ls", "-q"]).split()
+    )
     command = ["ctr", "--address", str(socket), "-n", NAMESPACE, "images", "import", "-"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as importer:
-        assert importer.stdin is not None  # noqa: S101  # as it was asked for
-        assert importer.stdout is not None  # noqa: S101
-        try:
-            write_archive(blob_store(), images, importer.stdin, without=present)
-            importer.stdin.close()
-        except BrokenPipeError:
-            pass  # It has ended; its own words say why.
-        said = importer.stdout.read().decode(errors="replace")
+        entry, words = cast("IO[bytes]", importer.stdin), cast("IO[bytes]", importer.stdout)
+        with suppress(BrokenPipeError):  # It has ended then, and its own words say why.
+            write_archive(blob_store(), images, entry, without=present)
+            entry.close()
+        said = words.read().decode(errors="replace")
     if importer.returncode:
         last = said.splitlines()[-LAST_LINES:]
         raise SetupError("\n  ".join([f"`{' '.join(command)}` failed:", *last]))

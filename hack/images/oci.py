@@ -1,7 +1,7 @@
-"""Images as the OCI image format defines them: blobs named by their digest, and JSON that lists them.
+"""Images as the OCI image format defines them: blobs named by digest, and JSON that lists them.
 
-Blobs are kept once for all images, so that the layers that images share take no space twice. Layers are
-plain tar files: on one machine, compressing and decompressing them costs more than it saves.
+Blobs are kept once for all images, so that the layers that images share take no space twice. Layers
+are plain tar files: on one machine, compressing and decompressing them costs more than it saves.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
