@@ -33,7 +33,7 @@ async def kill_operator(cluster: Cluster) -> None:
 
 async def operator_pod(cluster: Cluster) -> Seen:
     listed = await cluster.client.list_all(
-        PODS, namespace=SYSTEM, label_selector="app.kubernetes.io/component=operator"
+        PODS, namespace=SYSTEM, label_selector="app.kubernetes.io/name=gradient-operator"
     )
     return next(pod for pod in listed.items if pod["status"]["phase"] == "Running")
 
