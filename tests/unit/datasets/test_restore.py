@@ -147,7 +147,8 @@ def test_missing_version_and_missing_blob_are_told_apart(
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("packs", "'train/a.jpg'"), ("segments", "segments/"), ("manifests", "manifest")]
+    ("part", "name"),
+    [("packs", "'train/a.jpg'"), ("segments", "segments/"), ("manifests", "manifest")],
 )
 def test_one_changed_bit_is_found_and_named(
     backend: ObstoreBackend, tree: Path, tmp_path: Path, part: str, name: str

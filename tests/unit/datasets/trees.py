@@ -1,7 +1,5 @@
 """Builders and fakes shared by the tests of datasets: trees, their comparison, faulty stores."""
 
-# Paths are raw bytes here, which pathlib cannot hold.
-# ruff: noqa: PTH101, PTH103, PTH115, PTH118, PTH120, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -100,9 +98,9 @@ class FaultyBackend:
         self._enter("create" if create else "put", key)
         self.inner.put(key, data, create=create)
 
-    def get(self, key: str, start: int, end: int | None) -> memoryview:
+    def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
         self._enter("get", key)
-        data = self.inner.get(key, start, end)
+        data = self.inner.get(key, span)
         return memoryview(self.corrupt(key, bytes(data))) if self.corrupt else data
 
     def stream(self, key: str) -> Iterator[bytes]:

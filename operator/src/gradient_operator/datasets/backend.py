@@ -83,8 +83,8 @@ class Backend(Protocol):
     def put(self, key: str, data: Data, *, create: bool) -> None:
         """Write an object; with `create` only if there is none, else `BlobExistsError`."""
 
-    def get(self, key: str, start: int, end: int | None) -> memoryview:
-        """Read bytes `start` up to `end` (None: the last) of an object."""
+    def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
+        """Read an object, or the bytes from the first to before the second number of `span`."""
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Read an object in pieces of about 1 MiB."""
@@ -112,13 +112,13 @@ class ObstoreBackend:
 
         self._translated(call, key)
 
-    def get(self, key: str, start: int, end: int | None) -> memoryview:
+    def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
         """See `Backend.get`."""
 
         def call() -> memoryview:
-            if start == 0 and end is None:
+            if span is None:
                 return memoryview(obstore.get(self._store, key).bytes())
-            return memoryview(obstore.get_range(self._store, key, start=start, end=end))
+            return memoryview(obstore.get_range(self._store, key, start=span[0], end=span[1]))
 
         return self._translated(call, key)
 
@@ -155,7 +155,7 @@ class ObstoreBackend:
             return call()
         except AlreadyExistsError as error:
             raise BlobExistsError(key) from error
-        except (BaseError, OSError, ValueError) as error:
+        except (BaseError, OSError) as error:
             raise translate(error, key=key, place=self._place) from error
 
 

@@ -174,7 +174,7 @@ class _Restore:
     def _write_range(self, wanted: _Range) -> None:
         key = pack_key(wanted.pack)
         data = _fetched(
-            lambda: self._store.get(key, start=wanted.start, end=wanted.end),
+            lambda: self._store.get(key, (wanted.start, wanted.end)),
             wanted.files[0][1].path,
         )
         with self._folder.twin() as folder:
@@ -192,7 +192,7 @@ class _Restore:
 
     def _again(self, key: str, offset: int, entry: FileEntry) -> memoryview:
         """Fetch one file a second time, in case the transfer damaged it."""
-        part = self._store.get(key, start=offset, end=offset + entry.size)
+        part = self._store.get(key, (offset, offset + entry.size))
         if hashlib.sha256(part).hexdigest() != entry.digest:
             raise BlobCorruptError(
                 f"The bytes of {display(entry.path)} are not the ones of this version: the object "

@@ -124,13 +124,13 @@ class BlobStore:
         """Write an object, replacing one that is there."""
         self._call(lambda: self._backend.put(self._prefix + key, data, create=False))
 
-    def get(self, key: str, *, start: int = 0, end: int | None = None) -> memoryview:
-        """Read an object or the range `start` up to `end` of it.
+    def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
+        """Read an object, or the bytes from the first to before the second number of `span`.
 
         Raises:
             BlobMissingError: there is no such object.
         """
-        return self._call(lambda: self._backend.get(self._prefix + key, start, end))
+        return self._call(lambda: self._backend.get(self._prefix + key, span))
 
     def get_verified(self, key: str, digest: str, *, size: int) -> memoryview:
         """Read a whole blob of `size` bytes whose SHA-256 is `digest`.
@@ -200,7 +200,7 @@ class BlobStore:
             StorageRefusedError: the bucket holds a layout that this program does not know.
         """
         try:
-            body = bytes(self.get(FORMAT_KEY, start=0)[:4096])
+            body = bytes(self.get(FORMAT_KEY)[:4096])
         except BlobMissingError:
             return False
         if body != format_body():

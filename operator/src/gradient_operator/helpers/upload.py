@@ -213,9 +213,10 @@ def read_string(path: str) -> str | None:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise _string_error(path, "is a link, pipe or socket: write a regular file") from error
         raise _string_error(path, f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _string_error(path, "is not a regular file")
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise _string_error(path, "is not a regular file")
         data = file.read(LONGEST_STRING_BYTES + 1)
     if len(data) > LONGEST_STRING_BYTES:
         raise _string_error(path, "is longer than 64 KiB: use a dataset output for it")
