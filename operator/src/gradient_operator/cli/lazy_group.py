@@ -8,12 +8,27 @@ import click
 _MISSPELT: Final = 0.6
 
 
+class OutputClosed(Exception):
+    """The reader of the output has left; click itself would end the process with 1."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are modules, imported when they are asked for."""
 
     def __init__(self, *args: object, modules: dict[str, str], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self._modules = modules
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command.
+
+        Raises:
+            OutputClosed: standard output has no reader any more.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise OutputClosed from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All commands, in the order in which people need them."""

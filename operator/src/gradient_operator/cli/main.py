@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from gradient_operator.cli.errors import ExitCode, sentence
-from gradient_operator.cli.lazy_group import LazyGroup
+from gradient_operator.cli.lazy_group import LazyGroup, OutputClosed
 
 COMMANDS: Final = {
     "manifest": "gradient_operator.cli.manifest",
@@ -58,7 +58,7 @@ def invoke(arguments: Sequence[str]) -> int:
         return ExitCode.REFUSED
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
+    except (OutputClosed, BrokenPipeError):
         # Whoever read our output has left: nothing is wrong, and nothing more may be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.SUCCEEDED
