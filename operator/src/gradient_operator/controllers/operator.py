@@ -54,6 +54,7 @@ class Operator:
         self._config = config
         self._client = client
         self._metrics = metrics
+        self._identity = identity
         self._queue: KeyedQueue[Key] = KeyedQueue(name="reconcile", metrics=metrics)
         self._elector = LeaseElector(
             client,
@@ -188,7 +189,7 @@ class Operator:
         group.create_task(self._probe.run(), name="storage probe")
         for number in range(self._config.workers):
             group.create_task(self._work(), name=f"worker {number}")
-        await rim.run(self._rim, namespace=self._config.watch_namespace)
+        await rim.run(self._rim, namespace=self._config.watch_namespace, identity=self._identity)
         raise Stopped
 
     async def _prime(self) -> None:

@@ -8,7 +8,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from pydantic import ValidationError
@@ -170,9 +170,13 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.process.ultimate_exiting_timeout = _SHUTDOWN_SECONDS
 
 
-async def run(rim: Rim, *, namespace: str | None) -> None:
-    """Run kopf until a signal ends the process."""
+async def run(rim: Rim, *, namespace: str | None, identity: str) -> None:
+    """Run kopf until a signal ends the process; `identity` only names the process in kopf's logs.
+
+    Without one kopf would ask for the user's name, which a container's bare user id has not.
+    """
     await kopf.operator(
+        identity=cast("Any", identity),  # the type is private to kopf
         registry=registry(rim),
         clusterwide=namespace is None,
         namespaces=[namespace] if namespace is not None else (),
