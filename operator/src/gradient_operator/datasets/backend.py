@@ -51,13 +51,14 @@ _TRANSIENT: Final = {
     "SlowDown",
     "XAmzContentChecksumMismatch",
 }
+NO_BUCKET: Final = "NoSuchBucket"
 _REMEDIES: Final = {
     "InvalidAccessKeyId": "the server does not know the access key: correct accessKeyId",
     "SignatureDoesNotMatch": "the secret key is wrong: correct secretAccessKey",
     "RequestTimeTooSkewed": "the clock of this node is wrong: synchronise it",
     "ExpiredToken": "the session token has expired: renew it",
     "InvalidToken": "the session token is not valid: renew it",
-    "NoSuchBucket": "the bucket does not exist: create it or correct the bucket's name",
+    NO_BUCKET: "the bucket does not exist: create it or correct the bucket's name",
     "InvalidBucketName": "the bucket's name is not valid: correct it",
     "PermanentRedirect": "the bucket lives in another region: correct region or endpoint",
     "AuthorizationHeaderMalformed": "the region is wrong: correct it",
@@ -220,7 +221,8 @@ def translate(error: Exception, *, key: str, place: str) -> StorageError:
     named = _CODE.search(text)
     code = named.group(1) if named else ""
     if code in _REMEDIES:
-        return StorageRefusedError(f"The storage refused {key} in {place}: {_REMEDIES[code]}.")
+        text = f"The storage refused {key} in {place}: {_REMEDIES[code]}."
+        return StorageRefusedError(text, reason="BucketMissing" if code == NO_BUCKET else None)
     if isinstance(error, FileNotFoundError) or status == 404:  # noqa: PLR2004
         return BlobMissingError(f"The object {key} does not exist in {place}.")
     denied = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)

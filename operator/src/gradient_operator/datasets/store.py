@@ -187,10 +187,20 @@ class BlobStore:
     def ensure_format(self) -> None:
         """Write the layout's marker if it is missing, and refuse another layout.
 
+        A missing bucket is no obstacle yet: SeaweedFS makes it with its first object. Other servers
+        refuse the write.
+
         Raises:
-            StorageRefusedError: the bucket holds a layout that this program does not know.
+            StorageRefusedError: the bucket holds a layout that this program does not know, or
+                there is no bucket.
         """
-        if not self.check_format():
+        try:
+            present = self.check_format()
+        except StorageRefusedError as refused:
+            if refused.reason != "BucketMissing":
+                raise
+            present = False
+        if not present:
             self.add(FORMAT_KEY, format_body())
 
     def check_format(self) -> bool:
