@@ -32,13 +32,38 @@ class Request:
     at: float
 
 
-@dataclass
+@dataclass(frozen=True)
+class Change:
+    version: int
+    kind: str
+    plural: str
+    item: dict[str, Any]
+    before: dict[str, Any] | None
+
+
+@dataclass(eq=False)
 class Watch:
     plural: str
     namespace: str | None
     selector: str | None
     queue: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
-    request: web.Request | None = None
+
+    def tell(self, change: Change) -> None:
+        """Send the change as this watch sees it: leaving the selection is a deletion."""
+        kind = change.kind
+        before = change.before is not None and self._sees(change.plural, change.before)
+        after = self._sees(change.plural, change.item)
+        if kind == "MODIFIED" and before != after:
+            kind = "DELETED" if before else "ADDED"
+        if before or after:
+            self.queue.put_nowait(_line(kind, change.item))
+
+    def _sees(self, plural: str, item: dict[str, Any]) -> bool:
+        return (
+            plural == self.plural
+            and self.namespace in (None, item["metadata"]["namespace"])
+            and _matches(self.selector, item)
+        )
 
 
 def status(code: int, reason: str = "", message: str = "", **details: Any) -> dict[str, Any]:
@@ -106,14 +131,13 @@ class FaultyApi:
         self.version = 100
         self.compacted = 0
         self.page_size: int | None = None
-        self.deaf = False
-        """Nothing is sent to open watches; what happens meanwhile is lost for them."""
-        self._history: list[tuple[int, str, str, dict[str, Any]]] = []
+        self._history: list[Change] = []
         self._watches: list[Watch] = []
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
         self._runner: web.AppRunner | None = None
         self._arrived = asyncio.Event()
         self._opened = asyncio.Event()
+        self._left = asyncio.Event()
         self.port = 0
 
     # Faults ---------------------------------------------------------------------------------
@@ -146,17 +170,27 @@ class FaultyApi:
 
     # What happens -----------------------------------------------------------------------------
 
-    def put(self, plural: str, name: str, namespace: str = "ns", **fields: Any) -> dict[str, Any]:
+    def put(
+        self,
+        plural: str,
+        name: str,
+        *,
+        namespace: str = "ns",
+        labels: dict[str, str] | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
         """Create or change an object behind everybody's back, as other writers do."""
         old = self.objects.get((plural, namespace, name), {"metadata": {}})
         metadata = {**old["metadata"], "name": name, "namespace": namespace}
+        if labels is not None:
+            metadata["labels"] = labels
         return self._store(plural, {**old, **fields, "metadata": metadata})
 
     def remove(self, plural: str, name: str, namespace: str = "ns") -> None:
         item = self.objects.pop((plural, namespace, name))
         self.version += 1
         item = {**item, "metadata": {**item["metadata"], "resourceVersion": str(self.version)}}
-        self._tell("DELETED", plural, item)
+        self._tell("DELETED", plural, item, None)
 
     def count(self, verb: str) -> int:
         return sum(request.verb == verb for request in self.requests)
@@ -171,6 +205,10 @@ class FaultyApi:
         """Wait until so many watches are open."""
         await self.seen("watch", times)
         await self._opened.wait()
+
+    async def unwatched(self) -> None:
+        """Wait until the server has noticed that all watches were left."""
+        await self._left.wait()
 
     # Serving ----------------------------------------------------------------------------------
 
@@ -266,11 +304,12 @@ class FaultyApi:
         if since < self.compacted:
             await response.write(_line("ERROR", status(410, "Expired", "too old")))
             return response
-        for version, kind, plural, item in self._history:
-            if version > since and _seen_by(watch, plural, item):
-                watch.queue.put_nowait(_line(kind, item))
+        for change in self._history:
+            if change.version > since:
+                watch.tell(change)
         self._watches.append(watch)
         self._opened.set()
+        self._left.clear()
         try:
             while (line := await watch.queue.get()) is not None:
                 await response.write(line)
@@ -281,6 +320,7 @@ class FaultyApi:
             self._watches.remove(watch)
             if not self._watches:
                 self._opened.clear()
+                self._left.set()
         return response
 
     def _store(self, plural: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -292,16 +332,16 @@ class FaultyApi:
         metadata["resourceVersion"] = str(self.version)
         item = {**item, "metadata": metadata}
         self.objects[key] = item
-        self._tell("MODIFIED" if known else "ADDED", plural, item)
+        self._tell("MODIFIED" if known else "ADDED", plural, item, known)
         return item
 
-    def _tell(self, kind: str, plural: str, item: dict[str, Any]) -> None:
-        self._history.append((self.version, kind, plural, item))
-        if self.deaf:
-            return
+    def _tell(
+        self, kind: str, plural: str, item: dict[str, Any], before: dict[str, Any] | None
+    ) -> None:
+        change = Change(self.version, kind, plural, item, before)
+        self._history.append(change)
         for watch in self._watches:
-            if _seen_by(watch, plural, item):
-                watch.queue.put_nowait(_line(kind, item))
+            watch.tell(change)
 
 
 @asynccontextmanager
@@ -350,14 +390,6 @@ def _matches(selector: str | None, item: dict[str, Any]) -> bool:
         return True
     key, _, value = selector.partition("=")
     return (item["metadata"].get("labels") or {}).get(key) == value
-
-
-def _seen_by(watch: Watch, plural: str, item: dict[str, Any]) -> bool:
-    return (
-        plural == watch.plural
-        and watch.namespace in (None, item["metadata"]["namespace"])
-        and _matches(watch.selector, item)
-    )
 
 
 def _merge(item: Any, patch: Any) -> Any:

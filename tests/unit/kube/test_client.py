@@ -82,6 +82,12 @@ async def test_a_refusal_by_something_else_than_the_api_server_keeps_its_words(c
         await client.create(RUNS, RUN, namespace="ns")
 
 
+async def test_an_answer_that_is_no_json_is_an_error_of_the_server(client, api):
+    api.next("create", says("<html>"))
+    with pytest.raises(ServerError, match="no JSON"):
+        await client.create(RUNS, RUN, namespace="ns")
+
+
 @pytest.mark.parametrize("fault", [fails(500), fails(503), fails(429), resets])
 async def test_a_read_is_repeated_until_it_succeeds(client, api, fault):
     api.put(RUNS.plural, "a")
@@ -237,7 +243,7 @@ async def test_a_list_whose_pages_expire_is_taken_in_one_piece(client, api):
 
 
 async def test_a_list_is_narrowed_by_labels(client, api):
-    api.put(RUNS.plural, "a", metadata={})
+    api.put(RUNS.plural, "a")
     assert (await client.list_all(RUNS, label_selector="app=x")).items == []
     assert api.requests[-1].query["labelSelector"] == "app=x"
 
@@ -283,6 +289,7 @@ async def test_an_apply_names_its_manager_and_the_kind(client, api):
     assert request.body == {
         "apiVersion": "gradient.run/v1alpha1",
         "kind": "GradientRun",
+        "metadata": {"name": "a"},
         "spec": {},
     }
 

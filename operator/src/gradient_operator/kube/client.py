@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from gradient_operator.kube.credentials import load_credentials
-from gradient_operator.kube.errors import Gone, error_of_status
+from gradient_operator.kube.errors import Gone, ServerError, error_of_status
 from gradient_operator.kube.lines import lines_of
 from gradient_operator.kube.resources import PODS
 from gradient_operator.kube.transport import (
@@ -236,7 +236,12 @@ class KubeClient:
         Raises:
             Conflict: another manager owns one of the fields, and `force` is off.
         """
-        complete = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        complete = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            **body,
+            "metadata": {**body.get("metadata", {}), "name": name},
+        }
         return await self._patch(
             resource.path(namespace, name),
             resource,
@@ -310,7 +315,7 @@ class KubeClient:
         lines = lines_of(self._transport, call, whole=True)
         async with aclosing(lines):
             async for line in lines:
-                event = json.loads(line)
+                event = _decode(line, call)
                 if event["type"] == "ERROR":
                     raise error_of_status(event["object"])
                 yield event
@@ -369,8 +374,7 @@ class KubeClient:
         return await self._json(call)
 
     async def _json(self, call: Call) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(await self._transport.request(call))
-        return answer
+        return _decode(await self._transport.request(call), call)
 
 
 def _call(verb: str, resource: Resource, path: str, query: dict[str, str] | None = None) -> Call:
@@ -379,6 +383,14 @@ def _call(verb: str, resource: Resource, path: str, query: dict[str, str] | None
 
 def _query(**values: str | int | None) -> dict[str, str]:
     return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def _decode(text: bytes, call: Call) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise ServerError(f"{call.method} {call.path}: the answer is no JSON: {error}") from error
+    return value
 
 
 def _encode(body: object) -> bytes:

@@ -157,10 +157,8 @@ class EventRecorder:
         series.last = _now()
         series.last_at = self._clock()
         self._series.move_to_end(saying)
-        if series.stored == 1:
-            self._queue.add(saying)  # the first repetition shows at once that it goes on
-        elif series.stored > 1:
-            self._queue.add_after(saying, SERIES_PAUSE)
+        if series.stored:
+            self._queue.add_after(saying, 0 if series.stored == 1 else SERIES_PAUSE)
 
     async def _write(self, saying: _Saying) -> None:
         series = self._series.get(saying)
@@ -215,13 +213,15 @@ class EventRecorder:
             logger.debug("an event's first answer was lost")  # its name is ours alone
 
     def _written(self, saying: _Saying, series: _Series, count: int) -> None:
-        if self._metrics is not None and not series.stored:
-            self._metrics.events_posted_total.labels(saying.type).inc()
+        new = not series.stored
         series.stored = count
         series.attempts = 0
         self._queue.forget(saying)
+        if new and self._metrics is not None:
+            self._metrics.events_posted_total.labels(saying.type).inc()
         if series.count > count:
-            self._queue.add_after(saying, SERIES_PAUSE)
+            # The first repetition shows at once that it goes on; more of them can wait.
+            self._queue.add_after(saying, 0 if new else SERIES_PAUSE)
 
     def _retry(self, saying: _Saying, series: _Series, error: KubeError, *, again: bool) -> None:
         series.attempts += 1

@@ -89,16 +89,16 @@ class Store(Generic[R]):
         """The watch, or a list, shows `new`."""
         key = (new.namespace, new.name)
         assumption = self._assumed.get(key)
-        if new.uid in self._tombstones:
+        if assumption is None and _older(new, self._items.get(key)):
             return
-        if assumption is None:
-            if not _older(new, self._items.get(key)):
-                self._replace(key, new)
-        elif self._confirms(new, assumption):
-            del self._assumed[key]
-            self._replace(key, new)
-        else:
+        if assumption is not None and not self._confirms(new, assumption):
             assumption.watched = new
+            return
+        self._assumed.pop(key, None)
+        # The watch keeps the order of events: what it shows lives, also if it was gone before,
+        # as an object is that lost the selected label and got it back.
+        self._tombstones.pop(new.uid, None)
+        self._replace(key, new)
 
     def remove(self, key: Key, uid: str) -> None:
         """The watch says that the object with `uid` is gone."""
