@@ -13,7 +13,9 @@ from gradient_operator.workflow.model import (
     Action,
     CompiledJob,
     CreateModel,
+    DatasetInput,
     GitCheckout,
+    JobInput,
     OutputInput,
     SharedVolumeInput,
 )
@@ -27,10 +29,16 @@ _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
     Action.CREATE_MODEL: frozenset({"name", "type"}),
 }
 MODEL_TYPES: Final = ("Tensorflow", "ONNX", "Custom")
+_NOT_YET: Final = {
+    "s3-download@v1": "run an S3 client with container@v1 instead, as `aws s3 cp --recursive`"
+}
 
 
-def infer(state: Compilation, name: str, job: api.Job) -> Action:
-    """The action of a job; without `uses` it follows from the parameters, as the docs show."""
+def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
+    """The action of a job; without `uses` it follows from the parameters, as the docs show.
+
+    None stands for one that is not known, which was noted as a problem.
+    """
     if job.uses is None:
         parameters = job.with_ or api.ActionParameters()
         if parameters.script is not None:
@@ -38,14 +46,17 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action:
         if parameters.image is None:
             known = ", ".join(Action)
             state.error(("jobs", name), f"has no action: add uses, one of {known}", "no-action")
+            return None
         return Action.CONTAINER
     try:
         return Action(job.uses)
     except ValueError:
-        hint = nearest(job.uses, list(Action), "")
+        hint = _NOT_YET.get(job.uses) or nearest(
+            job.uses, [action.value for action in Action], ""
+        )
         message = f"{job.uses!r} is not an action; {hint}"
         state.error(("jobs", name, "uses"), message, "unknown-action")
-        return Action.CONTAINER
+        return None
 
 
 def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob:
@@ -152,12 +163,12 @@ def _create_model(
         _missing(state, base, "name")
     if given.type not in MODEL_TYPES:
         known = ", ".join(MODEL_TYPES)
-        path = ("jobs", base.name, "with", "type")
-        state.error(path, f"must be one of {known}", "model-type")
+        state.error(("jobs", base.name, "with", "type"), f"must be one of {known}", "model-type")
+    declared = state.file.jobs[base.name].inputs or {}
     model = next((item for item in base.inputs if item.name == "model"), None)
-    if model is None or (isinstance(model, OutputInput) and model.type != "dataset"):
-        path = ("jobs", base.name, "inputs")
-        state.error(path, "must hold a dataset called model", "no-model")
+    # One that is declared and yet missing is left open until the run, or was complained of.
+    if "model" not in declared or (model is not None and not _is_dataset(model)):
+        state.error(("jobs", base.name, "inputs"), "must hold a dataset called model", "no-model")
     for output in base.outputs:
         if output.name != "model-id" or output.type != "string":
             place = ("jobs", base.name, "outputs", output.name)
@@ -165,6 +176,12 @@ def _create_model(
                 place, "is not made by create-model@v1: only string model-id is", "no-model"
             )
     return replace(base, model=CreateModel(given.name or "", given.type or "Custom"))
+
+
+def _is_dataset(item: JobInput) -> bool:
+    if isinstance(item, OutputInput):
+        return item.type == "dataset"
+    return isinstance(item, DatasetInput)
 
 
 _Complete = Callable[[Compilation, CompiledJob, api.ActionParameters], CompiledJob]

@@ -4,6 +4,7 @@ The same function serves the command line, the condition `Accepted` and the star
 one place decides what a valid file is. Pure; the values of a run's inputs come in as arguments.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,18 +12,25 @@ from gradient_operator.api.run import RunInput
 from gradient_operator.api.workflow import GradientFile, Job
 from gradient_operator.workflow import actions, graph, slots
 from gradient_operator.workflow.model import (
+    Action,
     CompiledJob,
     CompiledWorkflow,
     EnvVar,
+    JobInput,
     OutputInput,
     Problem,
     Refused,
+    StringInput,
 )
 from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.state import Compilation, Event, env_var, event_of
 
 MAX_EDGES = 20_000
 """Needs in all jobs together; bounds the work of a plan."""
+MAX_STRING_BYTES = 196_608
+"""All string inputs of a job: they travel in annotations, of which a Pod has 256 KiB."""
+_ENV_NAME = re.compile(r"^[-._A-Za-z][-._A-Za-z0-9]*\Z")
+"""As every Kubernetes takes it; later ones are more lenient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,18 @@ def compile_file(
     # A source that is not among the needs becomes one: the job cannot start without it.
     jobs = {name: _with_implicit_needs(state, job, needs) for name, job in jobs.items()}
     all_needs = {name: job.needs for name, job in jobs.items()}
+    edges = sum(map(len, all_needs.values()))
+    if edges > MAX_EDGES:
+        text = f"name {edges} needs together, at most {MAX_EDGES} fit: put a job between them"
+        state.error(("jobs",), text, "too-many-needs")
     cycle = graph.find_cycle(all_needs)
     if cycle:
         circle = " needs ".join([*cycle, cycle[0]])
         state.error(("jobs", cycle[0], "needs"), f"makes a circle: {circle}", "cycle")
-    errors = [problem for problem in state.problems if problem.severity == "error"]
-    warnings = tuple(problem for problem in state.problems if problem.severity == "warning")
+    # What is wrong with a workflow's input is noticed by every job that takes it: say it once.
+    problems = dict.fromkeys(state.problems)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    warnings = tuple(problem for problem in problems if problem.severity == "warning")
     if errors:
         raise Refused((*errors, *warnings))
     ordered = {name: jobs[name] for name in graph.order(all_needs)}
@@ -94,17 +108,18 @@ def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
     job = state.file.jobs[name]
     if name == "workflow":
         state.error(("jobs", name), "is a reserved name: choose another", "reserved-name")
+    action = actions.infer(state, name, job)
     base = CompiledJob(
         name=name,
-        action=actions.infer(state, name, job),
+        action=action or Action.CONTAINER,
         needs=needs,
         instance_type=_instance_type(state, name, job),
         registries=_registries(state.file, job),
-        env=_env(state.file, job),
-        inputs=slots.inputs(state, name, job),
+        env=_env(state, name, job),
+        inputs=_inputs(state, name, job),
         outputs=slots.outputs(state, name, job),
     )
-    return actions.complete(state, base, job)
+    return actions.complete(state, base, job) if action is not None else base
 
 
 def _instance_type(state: Compilation, name: str, job: Job) -> str:
@@ -129,10 +144,28 @@ def _registries(file: GradientFile, job: Job) -> tuple[str, ...]:
     return ()
 
 
-def _env(file: GradientFile, job: Job) -> tuple[EnvVar, ...]:
+def _env(state: Compilation, job_name: str, job: Job) -> tuple[EnvVar, ...]:
     """The defaults' variables, then the job's own, which win over defaults of the same name."""
-    merged = {**((file.defaults and file.defaults.env) or {}), **(job.env or {})}
-    return tuple(env_var(name, value) for name, value in merged.items())
+    defaults = (state.file.defaults and state.file.defaults.env) or {}
+    own = job.env or {}
+    for place, names in ((("defaults",), defaults), (("jobs", job_name), own)):
+        for name in names:
+            if not _ENV_NAME.match(name):
+                text = "is no name for a variable: use letters, digits and _"
+                state.error((*place, "env", name), text, "env-name")
+    return tuple(env_var(name, value) for name, value in {**defaults, **own}.items())
+
+
+def _inputs(state: Compilation, name: str, job: Job) -> tuple[JobInput, ...]:
+    found = slots.inputs(state, name, job)
+    size = sum(len(item.value.encode()) for item in found if isinstance(item, StringInput))
+    if size > MAX_STRING_BYTES:
+        text = (
+            f"hold strings of {size} bytes, at most {MAX_STRING_BYTES} fit: "
+            "hand large text on as a dataset"
+        )
+        state.error(("jobs", name, "inputs"), text, "strings-too-large")
+    return found
 
 
 def _with_implicit_needs(

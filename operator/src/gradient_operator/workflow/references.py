@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 _SLOT: Final = re.compile(
-    r"^(?:workflow\.inputs\.(?P<input>[^.\s]+)|(?P<job>[^.\s]+)\.outputs\.(?P<output>[^.\s]+))$"
+    r"^(?:workflow\.inputs\.(?P<input>[^.\s]+)|(?P<job>[^.\s]+)\.outputs\.(?P<output>[^.\s]+))\Z"
 )
 _DATASET: Final = re.compile(
     r"^(?:(?P<namespace>[A-Za-z0-9][-A-Za-z0-9]*)/)?(?P<name>[A-Za-z0-9][-A-Za-z0-9_.]*)"
-    r"(?::(?P<version>[A-Za-z0-9][-A-Za-z0-9_.]*))?$"
+    r"(?::(?P<version>[A-Za-z0-9][-A-Za-z0-9_.]*))?\Z"
 )
-_SECRET: Final = re.compile(r"^secret:(?P<key>[-._A-Za-z0-9]+)$")
-_VERSION: Final = re.compile(r"^[a-z2-7]{12}$")
+_SECRET: Final = re.compile(r"^secret:(?P<key>[-._A-Za-z0-9]+)\Z")
+_VERSION: Final = re.compile(r"^[a-z2-7]{12}\Z")
 _NOT_IN_OBJECT_NAME: Final = re.compile(r"[^a-z0-9.-]+")
+_AROUND_DOT: Final = re.compile(r"-*\.[-.]*")
+"""Each part between dots must begin and end with a letter or digit."""
 
 
 class ReferenceProblem(ValueError):
@@ -116,7 +118,8 @@ def object_name(name: str, *, limit: int = 240) -> str:
     A name that is valid already stays as it is; another one is mapped and gets a hash of the
     original, so that two different names never meet in one object.
     """
-    mapped = _NOT_IN_OBJECT_NAME.sub("-", name.lower()).strip("-.")
+    mapped = _NOT_IN_OBJECT_NAME.sub("-", name.lower())
+    mapped = _AROUND_DOT.sub(".", mapped).strip("-.")
     if mapped == name and len(name) <= limit:
         return name
     suffix = hashlib.sha256(name.encode()).hexdigest()[:6]

@@ -92,6 +92,10 @@ def _referenced(state: Compilation, path: Path, slot: str, text: str) -> JobInpu
         return None
     if isinstance(reference, WorkflowInputReference):
         return _workflow_input(state, path, slot, reference.input)
+    if reference.job == path[1]:
+        text = "comes from the job itself: name the job that makes it"
+        state.error(path, text, "self-input")
+        return None
     source = state.file.jobs.get(reference.job)
     if source is None:
         hint = nearest(reference.job, state.file.jobs, "there is no other job")

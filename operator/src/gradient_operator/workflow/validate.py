@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gradient_operator.api.workflow import GradientFile, WorkflowSpec
+from gradient_operator.api.run import RunSpec
+from gradient_operator.api.workflow import ActionParameters, GradientFile, WorkflowSpec
 from gradient_operator.workflow.model import Problem, Refused
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,6 +21,14 @@ _SAYS = {
     "bool_type": "must be true or false",
     "missing": "is missing",
 }
+_SCRIPT = "must be one text: write `script: |-` and the lines below it, indented"
+_NAME = "is no name: it begins with a letter or digit and goes on with these, - and _"
+_TEXT_FORMS = frozenset({"str", "constrained-str"})
+_PARAMETERS = frozenset(
+    field.alias or name for name, field in ActionParameters.model_fields.items()
+)
+_JOB_DEPTH = 3
+"""`jobs`, the job, the key."""
 
 
 def parse_file(data: Mapping[str, Any]) -> GradientFile:
@@ -40,35 +49,80 @@ def parse_spec(data: Mapping[str, Any]) -> WorkflowSpec:
     return _parse(WorkflowSpec, data)
 
 
+def parse_run(data: Mapping[str, Any]) -> RunSpec:
+    """Read the spec of a `GradientRun`.
+
+    Raises:
+        Refused: with one problem per wrong field.
+    """
+    return _parse(RunSpec, data)
+
+
 def _parse(model: type[M], data: Mapping[str, Any]) -> M:
     try:
-        return model.model_validate(data)
+        # By the names of the format only: ours (`instance_type`) are no second spelling.
+        return model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems = {_problem(model, details): None for details in error.errors()}
+        problems = {
+            _problem(model, details): None for details in error.errors() if _is_meant(details)
+        }
         raise Refused(tuple(problems)) from None
 
 
+def _is_meant(details: ErrorDetails) -> bool:
+    """Of a value that may have two forms only the complaint about the form that it has counts."""
+    place, form = _split(details["loc"])
+    if not form or place != details["loc"][:-1]:
+        return True
+    keyed = isinstance(details["input"], dict | list)
+    return (form in _TEXT_FORMS) is not keyed
+
+
 def _problem(model: type[BaseModel], details: ErrorDetails) -> Problem:
-    path = _path(details["loc"])
+    location = details["loc"]
+    path, _ = _split(location)
     kind = details["type"]
     if kind == "extra_forbidden":
         return Problem(path, _unknown_key(model, path), "unknown-key")
-    return Problem(path, _SAYS.get(kind, details["msg"]), "wrong-value")
+    if kind == "string_type" and path[-2:] == ("with", "script"):
+        return Problem(path, _SCRIPT, "wrong-value")
+    if location[-1:] == ("[key]",) and kind == "string_pattern_mismatch":
+        return Problem(path, _NAME, "wrong-value")
+    return Problem(path, _SAYS.get(kind) or _sentence(details["msg"]), "wrong-value")
 
 
-def _path(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Without the names of union members and the mark of a wrong key, which pydantic adds."""
-    return tuple(
-        part
-        for part in location
-        if part != "[key]" and not (isinstance(part, str) and ("[" in part or part == "JobInput"))
-    )
+def _sentence(message: str) -> str:
+    """What pydantic says, as it reads after the place."""
+    for subject in ("Input", "String", "List", "Dictionary", "Tuple"):
+        message = message.replace(f"{subject} should ", "must ")
+    return message.split(" after validation", maxsplit=1)[0]
+
+
+def _split(location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], str]:
+    """The path in the file, and the form that pydantic took a value with two forms for."""
+    path: list[int | str] = []
+    form = ""
+    for part in location[:-1] if location[-1:] == ("[key]",) else location:
+        if _has_forms(path) and not form:
+            form = str(part)
+        else:
+            path.append(part)
+    return tuple(path), form
+
+
+def _has_forms(path: list[int | str]) -> bool:
+    """Whether the value at this place may have two forms: a job's input, a command."""
+    of_input = path[-4:-3] == ["jobs"] and path[-2:-1] == ["inputs"]
+    return of_input or path[-2:] == ["with", "command"]
 
 
 def _unknown_key(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
     known = _keys_at(model, path[:-1])
     near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else f"known here are {', '.join(known)}"
+    job = path[-_JOB_DEPTH] == "jobs" if len(path) >= _JOB_DEPTH else False
+    if job and path[-1] in _PARAMETERS:
+        hint = "it belongs under `with`"
     return f"is not a key of the format; {hint}"
 
 

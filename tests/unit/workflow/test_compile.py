@@ -1,0 +1,471 @@
+"""What a valid file comes to, and what is said of one that is not."""
+
+import pytest
+
+from gradient_operator.api.run import RunInput
+from gradient_operator.workflow.model import (
+    Action,
+    CreateModel,
+    DatasetInput,
+    EnvVar,
+    GitCheckout,
+    OutputInput,
+    SharedVolumeInput,
+    StringInput,
+)
+from gradient_operator.workflow.references import DatasetReference
+from gradient_operator.workflow.state import Event
+from tests.builders import make_workflow
+
+DATASET = {"type": "dataset"}
+
+
+def clone():
+    """A checkout into a volume, as nearly every file begins."""
+    return (
+        make_workflow()
+        .job("clone")
+        .uses("git-checkout@v1", url="https://x/y")
+        .makes("repo", "volume")
+    )
+
+
+def one(builder, name="a", **how):
+    return builder.compile(**how).jobs[name]
+
+
+REFUSED = {
+    "no job at all": (
+        make_workflow(),
+        "jobs: has no job: a workflow needs at least one",
+    ),
+    "a need that does not exist": (
+        make_workflow().job("Train").job("Test").needs("train"),
+        "jobs.Test.needs.0: 'train' is not a job; did you mean 'Train'?",
+    ),
+    "a need like no other": (
+        make_workflow().job("a").needs("xyzzy").job("b"),
+        "jobs.a.needs.0: 'xyzzy' is not a job; there are a, b",
+    ),
+    "a job that needs itself": (
+        make_workflow().job("a").needs("a"),
+        "jobs.a.needs.0: is the job itself",
+    ),
+    "a circle": (
+        make_workflow().job("a").needs("b").job("b").needs("c").job("c").needs("a"),
+        "jobs.a.needs: makes a circle: a needs b needs c needs a",
+    ),
+    "a job with the name of a reference": (
+        make_workflow().job("workflow"),
+        "jobs.workflow: is a reserved name: choose another",
+    ),
+    "no machine": (
+        make_workflow().job("a").without("resources"),
+        "jobs.a: names no machine: add resources.instance-type, here or under defaults",
+    ),
+    "a reference of four parts": (
+        make_workflow().job("a").takes("x", "b.outputs.c.d"),
+        ("jobs.a.inputs.x: 'b.outputs.c.d' is no reference: write JOB.outputs.NAME or "
+        "workflow.inputs.NAME"),
+    ),
+    "a reference to a job's inputs": (
+        make_workflow().job("a").takes("x", "b.inputs.c"),
+        ("jobs.a.inputs.x: 'b.inputs.c' is no reference: write JOB.outputs.NAME or "
+        "workflow.inputs.NAME"),
+    ),
+    "a reference to no job": (
+        make_workflow().job("a").takes("x", "b.outputs.c"),
+        "jobs.a.inputs.x: 'b' is not a job; there are a",
+    ),
+    "a reference to no output": (
+        clone().job("a").needs("clone").takes("x", "clone.outputs.rep"),
+        "jobs.a.inputs.x: 'rep' is not an output of 'clone'; did you mean 'repo'?",
+    ),
+    "a reference to a job without outputs": (
+        make_workflow().job("b").job("a").takes("x", "b.outputs.c"),
+        "jobs.a.inputs.x: 'c' is not an output of 'b'; it has none",
+    ),
+    "a reference to itself": (
+        make_workflow().job("a").makes("x", "volume").takes("x", "a.outputs.x"),
+        "jobs.a.inputs.x: comes from the job itself: name the job that makes it",
+    ),
+    "a circle through outputs alone": (
+        make_workflow().job("a").makes("x", "volume").takes("y", "b.outputs.y")
+        .job("b").makes("y", "volume").needs("a"),
+        "jobs.a.needs: makes a circle: a needs b needs a",
+    ),
+    "a workflow input that is not declared": (
+        make_workflow(inputs={"data": DATASET}).job("a").takes("x", "workflow.inputs.date"),
+        "jobs.a.inputs.x: 'date' is not an input of the workflow; did you mean 'data'?",
+    ),
+    "a workflow input where there is none": (
+        make_workflow().job("a").takes("x", "workflow.inputs.data"),
+        "jobs.a.inputs.x: 'data' is not an input of the workflow; the workflow has none",
+    ),
+    "a volume as workflow input": (
+        make_workflow(inputs={"v": {"type": "volume"}}).job("a").takes("x", "workflow.inputs.v"),
+        "inputs.v.type: is of type 'volume'; a workflow takes datasets and strings",
+    ),
+    "a wrong default that two jobs take": (
+        make_workflow(inputs={"d": DATASET | {"with": {}}})
+        .job("a").takes("x", "workflow.inputs.d").job("b").takes("x", "workflow.inputs.d"),
+        "inputs.d: is a dataset without with.ref: say which one",
+    ),
+    "a dataset without reference": (
+        make_workflow().job("a").makes("d", "dataset"),
+        "jobs.a.outputs.d: is a dataset without with.ref: say which one",
+    ),
+    "a dataset with a reference that is none": (
+        make_workflow().job("a").takes("d", DATASET | {"with": {"ref": "my cats"}}),
+        ("jobs.a.inputs.d.with.ref: 'my cats' is no dataset reference: write NAME, NAME:VERSION or "
+        "NAMESPACE/NAME"),
+    ),
+    "an output into an old version": (
+        make_workflow().job("a").makes("d", "dataset", "cats:v1"),
+        "jobs.a.outputs.d.with.ref: names a version, but a run makes a new one: write 'cats'",
+    ),
+    "a string without value": (
+        make_workflow().job("a").takes("s", {"type": "string"}),
+        "jobs.a.inputs.s: is a string without with.value",
+    ),
+    "more text than a Pod can carry": (
+        make_workflow().job("a").takes("s", {"type": "string", "with": {"value": "é" * 98_305}}),
+        ("jobs.a.inputs: hold strings of 196610 bytes, at most 196608 fit: hand large text on as a "
+        "dataset"),
+    ),
+    "a variable with a space in its name": (
+        make_workflow().job("a").env(**{"MY VAR": "1"}),
+        "jobs.a.env.MY VAR: is no name for a variable: use letters, digits and _",
+    ),
+    "a default variable that begins with a digit": (
+        make_workflow(defaults={"env": {"1A": "1"}}).job("a"),
+        "defaults.env.1A: is no name for a variable: use letters, digits and _",
+    ),
+    "an unknown action": (
+        make_workflow().job("a").uses("script@v2", image="bash:5", args=[]),
+        "jobs.a.uses: 'script@v2' is not an action; did you mean 'script@v1'?",
+    ),
+    "an action of the hosted service that is missing here": (
+        make_workflow().job("a").uses("s3-download@v1", image="x"),
+        ("jobs.a.uses: 's3-download@v1' is not an action; run an S3 client with container@v1 "
+        "instead, as `aws s3 cp --recursive`"),
+    ),
+    "neither action nor parameters": (
+        make_workflow().job("a").uses(None, args=["x"]).put("with", {"image": None}),
+        ("jobs.a: has no action: add uses, one of container@v1, script@v1, git-checkout@v1, "
+        "create-model@v1"),
+    ),
+    "a script without image": (
+        make_workflow().job("a").uses("script@v1", script="true"),
+        "jobs.a.with: has no image: script@v1 needs one",
+    ),
+    "a script without script": (
+        make_workflow().job("a").uses("script@v1", image="bash:5"),
+        "jobs.a.with: has no script: script@v1 needs one",
+    ),
+    "a blank image": (
+        make_workflow().job("a").uses("container@v1", image=" "),
+        "jobs.a.with: has no image: container@v1 needs one",
+    ),
+    "a parameter of another action": (
+        make_workflow().job("a").uses("container@v1", image="bash:5", script="true"),
+        "jobs.a.with.script: is no parameter of container@v1; it takes args, command, image",
+    ),
+    "a checkout without address": (
+        make_workflow().job("a").uses("git-checkout@v1").makes("r", "volume"),
+        "jobs.a.with: has no url: git-checkout@v1 needs one",
+    ),
+    "a checkout without a place": (
+        make_workflow().job("a").uses("git-checkout@v1", url="https://x/y"),
+        "jobs.a.with: has no path, and the job has 0 outputs to choose from: add path",
+    ),
+    "a checkout with two places": (
+        clone().makes("other", "volume"),
+        "jobs.clone.with: has no path, and the job has 2 outputs to choose from: add path",
+    ),
+    "a model without name": (
+        make_workflow().job("a").uses("create-model@v1", type="Custom")
+        .takes("model", DATASET | {"with": {"ref": "m"}}),
+        "jobs.a.with: has no name: create-model@v1 needs one",
+    ),
+    "a model of unknown type": (
+        make_workflow().job("a").uses("create-model@v1", name="m", type="PyTorch")
+        .takes("model", DATASET | {"with": {"ref": "m"}}),
+        "jobs.a.with.type: must be one of Tensorflow, ONNX, Custom",
+    ),
+    "a model of nothing": (
+        make_workflow().job("a").uses("create-model@v1", name="m", type="Custom"),
+        "jobs.a.inputs: must hold a dataset called model",
+    ),
+    "a model of a volume": (
+        clone().job("a").needs("clone").uses("create-model@v1", name="m", type="Custom")
+        .takes("model", "clone.outputs.repo"),
+        "jobs.a.inputs: must hold a dataset called model",
+    ),
+    "a model that makes more than its id": (
+        make_workflow().job("a").uses("create-model@v1", name="m", type="Custom")
+        .takes("model", DATASET | {"with": {"ref": "m"}}).makes("weights", "volume"),
+        "jobs.a.outputs.weights: is not made by create-model@v1: only string model-id is",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("builder", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_a_wrong_file_is_refused_with_the_remedy(builder, sentence):
+    found = [problem for problem in builder.problems() if problem.severity == "error"]
+    assert [str(problem) for problem in found] == [sentence]
+
+
+def test_errors_come_before_warnings():
+    builder = clone().job("a").takes("r", "clone.outputs.repo").env(**{"1": "x"})
+    assert [problem.severity for problem in builder.problems()] == ["error", "warning"]
+
+
+def test_a_source_that_is_no_need_becomes_one_with_a_warning():
+    builder = clone().job("a").takes("r", "clone.outputs.repo")
+    assert [str(problem) for problem in builder.problems()] == [
+        "jobs.a.inputs.r: comes from 'clone', which is not under needs: it is taken as a need"
+    ]
+    assert one(builder).needs == ("clone",)
+
+
+def test_a_source_further_up_needs_no_warning():
+    builder = clone().job("b").needs("clone").job("a").needs("b").takes("r", "clone.outputs.repo")
+    assert builder.problems() == []
+    assert one(builder).needs == ("b",)
+
+
+def test_a_need_named_twice_counts_once():
+    assert one(make_workflow().job("b").job("a").needs("b", "b")).needs == ("b",)
+
+
+def test_jobs_stand_after_their_needs_and_know_their_dependents():
+    workflow = make_workflow().job("c").needs("b").job("b").needs("a").job("a").job("d").compile()
+    assert list(workflow.jobs) == ["a", "d", "b", "c"]
+    assert workflow.dependents == {"a": ("b",), "b": ("c",), "c": (), "d": ()}
+
+
+def test_more_needs_than_a_plan_can_bear_are_refused():
+    builder = make_workflow()
+    for number in range(202):
+        builder.job(f"j{number}").needs(*(f"j{other}" for other in range(number)))
+    assert [problem.rule for problem in builder.problems()] == ["too-many-needs"]
+
+
+class TestMachine:
+    def test_the_jobs_own_wins(self):
+        builder = make_workflow(defaults={"resources": {"instance-type": "C5"}}).job("a").on("C4")
+        assert one(builder).instance_type == "C4"
+
+    def test_the_default_stands_in(self):
+        builder = make_workflow(defaults={"resources": {"instance-type": "C5"}}).job("a")
+        assert one(builder.without("resources")).instance_type == "C5"
+
+    def test_a_model_needs_none(self):
+        builder = make_workflow().job("a").uses("create-model@v1", name="m", type="ONNX")
+        builder.takes("model", DATASET | {"with": {"ref": "m"}}).without("resources")
+        assert one(builder).instance_type == ""
+
+    def test_registries_come_from_the_defaults(self):
+        resources = {"container-registries": ["hub"], "instance-type": "C4"}
+        builder = make_workflow(defaults={"resources": resources}).job("a")
+        assert one(builder).registries == ("hub",)
+
+    def test_a_jobs_own_registries_win(self):
+        builder = make_workflow(defaults={"resources": {"container-registries": ["hub"]}}).job("a")
+        builder.put("resources", {"instance-type": "C4", "container-registries": ["ghcr"]})
+        assert one(builder).registries == ("ghcr",)
+
+
+class TestEnvironment:
+    def test_the_jobs_own_variables_win_over_the_defaults(self):
+        builder = make_workflow(defaults={"env": {"A": "1", "B": "2"}}).job("a").env(B="3", C="4")
+        assert one(builder).env == (EnvVar("A", "1"), EnvVar("B", "3"), EnvVar("C", "4"))
+
+    @pytest.mark.parametrize("key", ["TOKEN", "my-token", "a.b_c"])
+    def test_a_secret_is_named_and_not_copied(self, key):
+        builder = make_workflow().job("a").env(T=f"secret:{key}")
+        assert one(builder).env == (EnvVar("T", secret_key=key),)
+
+    @pytest.mark.parametrize("value", ["secret:", "a secret:TOKEN", "secret:A B", "Secret:A"])
+    def test_what_only_looks_like_a_secret_is_text(self, value):
+        assert one(make_workflow().job("a").env(T=value)).env == (EnvVar("T", value),)
+
+
+class TestActions:
+    def test_a_script_replaces_the_entrypoint_and_keeps_every_character(self):
+        builder = make_workflow().job("a").uses("script@v1", image="bash:5", script="echo $A \n")
+        job = one(builder)
+        assert (job.command, job.args) == (("bash", "-c"), ("echo $A \n",))
+
+    def test_a_container_keeps_what_it_does_not_say(self):
+        job = one(make_workflow().job("a").container())
+        assert (job.command, job.args) == (None, None)
+
+    def test_arguments_keep_the_entrypoint(self):
+        job = one(make_workflow().job("a").container(args=["ls", "-al"]))
+        assert (job.command, job.args) == (None, ("ls", "-al"))
+
+    @pytest.mark.parametrize("command", ["bash", ["bash"]])
+    def test_a_command_is_one_word_or_a_list(self, command):
+        job = one(make_workflow().job("a").container(command=command, args=["-c", "true"]))
+        assert (job.command, job.args) == (("bash",), ("-c", "true"))
+
+    def test_without_uses_a_job_with_arguments_is_a_container(self):
+        builder = make_workflow().job("a").uses(None, image="bash:5", args=["true"])
+        assert one(builder).action is Action.CONTAINER
+
+    def test_without_uses_a_job_with_a_script_is_a_script(self):
+        builder = make_workflow().job("a").uses(None, image="bash:5", script="true")
+        assert one(builder).action is Action.SCRIPT
+
+    @pytest.mark.parametrize("image", ["https://r.io/x:1", "http://r.io/x:1", " r.io/x:1 "])
+    def test_an_image_is_taken_without_scheme_and_blanks(self, image):
+        assert one(make_workflow().job("a").uses("container@v1", image=image)).image == "r.io/x:1"
+
+
+class TestCheckout:
+    def test_it_goes_into_the_only_output(self):
+        job = one(clone(), "clone")
+        assert job.checkout == GitCheckout("https://x/y", None, None, None, "/outputs/repo")
+
+    def test_a_string_output_is_no_place(self):
+        assert one(clone().makes("sha", "string"), "clone").checkout.path == "/outputs/repo"
+
+    def test_the_path_decides_among_several(self):
+        builder = make_workflow().job("a").makes("r", "volume").makes("s", "volume")
+        builder.uses("git-checkout@v1", url="https://x/y", path="/outputs/s/src")
+        assert one(builder).checkout.path == "/outputs/s/src"
+
+    def test_in_old_files_it_goes_into_the_shared_volume(self):
+        builder = make_workflow().job("a").uses("git-checkout@v1", url="https://x/y")
+        assert one(builder.takes("repo", {"type": "volume"})).checkout.path == "/inputs/repo"
+
+    def test_user_and_password_may_be_secrets(self):
+        builder = make_workflow().job("a").makes("r", "volume")
+        builder.uses("git-checkout@v1", url="https://x/y", username="me", password="secret:TOKEN")
+        checkout = one(builder).checkout
+        assert checkout.username == EnvVar("GRADIENT_GIT_USERNAME", "me")
+        assert checkout.password == EnvVar("GRADIENT_GIT_PASSWORD", secret_key="TOKEN")
+
+    def of_event(self, **top):
+        places = {"url": "context.event.github.url", "ref": "context.event.github.ref"}
+        builder = make_workflow(**top).job("a").makes("r", "volume")
+        return builder.uses("git-checkout@v1", **places)
+
+    def test_the_event_fills_in_repository_and_commit(self):
+        job = one(self.of_event(), given={}, event=Event("https://x/y", "c0ffee"))
+        assert (job.checkout.url, job.checkout.ref) == ("https://x/y", "c0ffee")
+
+    def test_an_event_pasted_into_the_file_counts(self):
+        context = {"event": {"github": {"url": "https://x/y", "ref": "c0ffee"}}}
+        job = one(self.of_event(context=context), given={})
+        assert (job.checkout.url, job.checkout.ref) == ("https://x/y", "c0ffee")
+
+    @pytest.mark.parametrize("context", [{}, {"event": 1}, {"event": {"github": {"url": 1}}}])
+    def test_a_run_without_event_is_refused(self, context):
+        problems = self.of_event(context=context).problems(given={})
+        assert [str(problem) for problem in problems] == [
+            f"jobs.a.with.{key}: needs the push that started the run: write the {key} itself, or "
+            f"add context.event.github.{key} to the file"
+            for key in ("url", "ref")
+        ]
+
+    def test_without_a_run_the_event_is_left_open(self):
+        assert self.of_event().problems() == []
+
+
+class TestModel:
+    def builder(self, **top):
+        model = make_workflow(**top).job("a").uses("create-model@v1", name="m", type="Custom")
+        return model.makes("model-id", "string")
+
+    def test_it_registers_a_dataset(self):
+        job = one(self.builder().takes("model", DATASET | {"with": {"ref": "m:latest"}}))
+        assert job.model == CreateModel("m", "Custom")
+        assert job.inputs == (DatasetInput("model", DatasetReference("m")),)
+
+    def test_a_model_that_the_run_will_name_is_left_open(self):
+        builder = self.builder(inputs={"m": DATASET}).takes("model", "workflow.inputs.m")
+        assert builder.problems() == []
+
+    def test_a_wrong_reference_is_told_once(self):
+        builder = self.builder().takes("model", "b.outputs.c")
+        assert [problem.rule for problem in builder.problems()] == ["unknown-job"]
+
+
+class TestInputs:
+    @pytest.mark.parametrize("key", ["ref", "id"])
+    @pytest.mark.parametrize(
+        ("text", "reference"),
+        [
+            ("cats", DatasetReference("cats")),
+            (" cats ", DatasetReference("cats")),
+            ("cats:latest", DatasetReference("cats")),
+            ("cats:v1", DatasetReference("cats", version="v1")),
+            ("team/cats", DatasetReference("cats", "team")),
+            ("team/cats:v1", DatasetReference("cats", "team", "v1")),
+        ],
+    )
+    def test_a_dataset_is_named_in_each_spelling(self, key, text, reference):
+        builder = make_workflow().job("a").takes("d", DATASET | {"with": {key: text}})
+        assert one(builder).inputs == (DatasetInput("d", reference),)
+
+    @pytest.mark.parametrize("kind", ["dataset", "string", "volume"])
+    def test_an_output_of_another_job_keeps_its_type(self, kind):
+        builder = make_workflow().job("b").makes("o", kind, "cats" if kind == "dataset" else None)
+        builder.job("a").needs("b").takes("i", "b.outputs.o")
+        assert one(builder).inputs == (OutputInput("i", kind, "b", "o"),)
+
+    def test_a_volume_without_source_is_shared_by_the_run(self):
+        builder = make_workflow().job("a").takes("v", {"type": "volume"})
+        assert one(builder).inputs == (SharedVolumeInput("v"),)
+
+    def test_a_string_is_known(self):
+        builder = make_workflow().job("a").takes("s", {"type": "string", "with": {"value": ""}})
+        assert one(builder).inputs == (StringInput("s", ""),)
+
+
+class TestWorkflowInputs:
+    def builder(self, **declared):
+        return make_workflow(inputs={"x": declared}).job("a").takes("i", "workflow.inputs.x")
+
+    def test_the_default_counts_when_nothing_is_given(self):
+        builder = self.builder(type="string", **{"with": {"value": "v"}})
+        assert one(builder, given={}).inputs == (StringInput("i", "v"),)
+
+    def test_a_given_string_replaces_the_default(self):
+        builder = self.builder(type="string", **{"with": {"value": "v"}})
+        job = one(builder, given={"x": RunInput(value="w")})
+        assert job.inputs == (StringInput("i", "w"),)
+
+    @pytest.mark.parametrize("given", [RunInput(ref="dogs:v2"), RunInput(id="dogs:v2")])
+    def test_a_given_dataset_replaces_the_default(self, given):
+        builder = self.builder(type="dataset", **{"with": {"ref": "cats"}})
+        job = one(builder, given={"x": given})
+        assert job.inputs == (DatasetInput("i", DatasetReference("dogs", version="v2")),)
+
+    @pytest.mark.parametrize(("kind", "value"), [("string", "VALUE"), ("dataset", "REF")])
+    def test_a_run_without_a_needed_value_is_refused(self, kind, value):
+        problems = self.builder(type=kind).problems(given={})
+        assert [str(problem) for problem in problems] == [
+            f"inputs.x: has no default and no value was given: start the run with --input x={value}"
+        ]
+
+    @pytest.mark.parametrize("kind", ["string", "dataset"])
+    def test_without_a_run_values_are_left_open(self, kind):
+        assert self.builder(type=kind).problems() == []
+
+    def test_an_optional_dataset_that_is_not_given_is_no_input(self):
+        assert one(self.builder(type="dataset", optional=True), given={}).inputs == ()
+
+    def test_an_optional_string_that_is_not_given_is_empty(self):
+        job = one(self.builder(type="string", optional=True), given={})
+        assert job.inputs == (StringInput("i", ""),)
+
+    def test_a_value_for_an_unknown_input_is_refused(self):
+        builder = self.builder(type="string", **{"with": {"value": "v"}})
+        problems = builder.problems(given={"X": RunInput(value="w")})
+        assert [str(problem) for problem in problems] == [
+            "inputs.X: is not an input of the workflow; did you mean 'x'?"
+        ]
