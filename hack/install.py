@@ -45,6 +45,10 @@ class Kubectl:
         """How kubectl ended, for a question whose answer may be no."""
         return attempt([self.program, *words], text=text, environment=self.environment)
 
+    def full_environment(self) -> dict[str, str]:
+        """For a kubectl that goes on running beside this program."""
+        return {**os.environ, "PATH": search_path(), **self.environment}
+
     def apply(self, *words: str, text: str | None = None) -> int:
         """Apply on the server, where large schemas fit, and take our fields; how many objects."""
         done = self("apply", "--server-side", "--force-conflicts", *words, text=text)

@@ -1,0 +1,118 @@
+import base64
+import json
+
+import pytest
+
+from hack import install
+from hack.commands import Result
+from hack.errors import SetupError
+
+BOTH = ("gradient-storage-default", "seaweedfs-identities")
+
+
+class Cluster:
+    """A kubectl whose cluster is a dictionary of Secrets."""
+
+    def __init__(self, **secrets):
+        self.secrets = secrets
+        self.lines = []
+
+    def __call__(self, *words, text=None):
+        self.lines.append(words)
+        if words[0] == "create":
+            document = json.loads(text)
+            assert document["metadata"]["namespace"] == "gradient-system"
+            self.secrets[document["metadata"]["name"]] = document["stringData"]
+            return ""
+        values = self.secrets.get(words[2])
+        if values is None:
+            return ""
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        return json.dumps({"data": data})
+
+    def keys(self):
+        (identity,) = json.loads(self.secrets[BOTH[1]]["identities.json"])["identities"]
+        (credential,) = identity["credentials"]
+        mounted = self.secrets[BOTH[0]]
+        return credential, {
+            "accessKey": mounted["accessKeyId"],
+            "secretKey": mounted["secretAccessKey"],
+        }
+
+
+def test_both_halves_of_the_credentials_agree_and_differ_from_the_last_cluster():
+    first, second = Cluster(), Cluster()
+    for cluster in (first, second):
+        install.provide_credentials(cluster)
+        server, operator = cluster.keys()
+        assert server == operator
+    assert first.keys() != second.keys()
+
+
+def test_credentials_are_kept():
+    cluster = Cluster()
+    install.provide_credentials(cluster)
+    before = json.dumps(cluster.secrets)
+    install.provide_credentials(cluster)
+    assert json.dumps(cluster.secrets) == before
+
+
+@pytest.mark.parametrize("lost", BOTH)
+def test_a_lost_half_is_made_of_the_other(lost):
+    cluster = Cluster()
+    install.provide_credentials(cluster)
+    before = cluster.keys()
+    del cluster.secrets[lost]
+    install.provide_credentials(cluster)
+    assert cluster.keys() == before
+
+
+def test_no_credential_stands_on_a_command_line():
+    cluster = Cluster()
+    install.provide_credentials(cluster)
+    line = " ".join(word for words in cluster.lines for word in words)
+    assert not [value for value in cluster.keys()[0].values() if value in line]
+
+
+def test_an_unknown_overlay_is_refused_with_the_known_ones():
+    with pytest.raises(SetupError, match=r"choose from kind, local"):
+        install.find_overlay("production")
+
+
+def test_an_overlay_can_be_a_folder_of_ones_own(tmp_path):
+    (tmp_path / "kustomization.yaml").touch()
+    assert install.find_overlay(str(tmp_path)) == tmp_path
+
+
+def test_without_a_cluster_the_way_to_one_is_said(monkeypatch, tmp_path):
+    monkeypatch.delenv("CLUSTER", raising=False)
+    monkeypatch.setattr(install, "LOCAL", tmp_path)
+    with pytest.raises(SetupError, match="`make cluster`"):
+        install.find_kubectl()
+
+
+def test_a_cluster_that_does_not_answer_is_told_apart(monkeypatch, tmp_path):
+    monkeypatch.delenv("CLUSTER", raising=False)
+    monkeypatch.setattr(install, "LOCAL", tmp_path)
+    (tmp_path / "kubeconfig").write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+        "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+        "contexts: [{name: c, context: {cluster: c}}]\n"
+    )
+    with pytest.raises(SetupError, match=r"does not answer .*`make cluster`"):
+        install.find_kubectl()
+
+
+class Unready:
+    def attempt(self, *words, text=None):
+        if words[0] == "rollout":
+            return Result(code=1, output="", errors="timed out")
+        return Result(code=0, output="gradient-operator-1 0/1 ErrImageNeverPull\n", errors="")
+
+
+def test_a_workload_that_does_not_get_ready_is_shown_with_the_remedy():
+    with pytest.raises(SetupError) as caught:
+        install.roll_out(Unready(), "deployment/gradient-operator")
+    assert "ErrImageNeverPull" in str(caught.value)
+    assert "describe pods -l app.kubernetes.io/name=gradient-operator" in str(caught.value)
+    assert "make images load" in str(caught.value)
