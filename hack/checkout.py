@@ -17,3 +17,12 @@ def link(path: Path, target: Path) -> None:
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.symlink_to(target)
     new.replace(path)
+    give_to_owner(path)
+
+
+def give_to_owner(path: Path) -> None:
+    """Let a file in the checkout belong to its owner, also when it is made with sudo."""
+    if os.geteuid() == 0:
+        owner = ROOT.stat()
+        for one in (path.parent, path):
+            os.chown(one, owner.st_uid, owner.st_gid, follow_symlinks=False)

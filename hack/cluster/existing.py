@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
+from hack.checkout import LOCAL
 from hack.cluster import binaries
 from hack.commands import attempt, search_path
 from hack.errors import SetupError
@@ -17,6 +19,9 @@ SECONDS = 20.0
 def find_kubectl() -> str:
     """The machine's kubectl, else the one that is built for the local clusters."""
     program = shutil.which("kubectl", path=search_path())
+    if program and Path(program) == LOCAL / "bin" / "kubectl":
+        # A link to itself would be the end of it.
+        program = str(Path(program).resolve())
     return program or str(binaries.link_kubectl(binaries.cluster_binary()))
 
 

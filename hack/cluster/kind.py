@@ -7,11 +7,12 @@ have.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hack.checkout import LOCAL, ROOT
+from hack.cluster import binaries, existing
 from hack.cluster.gpu import status_operations
 from hack.cluster.profile import POOL_LABEL, REAL
 from hack.cluster.storage import SHARED, storage_class
@@ -21,7 +22,7 @@ from hack.images.catalogue import DESCRIBED
 from hack.steps import say, step
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 NAME = "gradient"
 CONFIGURATION = ROOT / "kind-config.yaml"
@@ -35,12 +36,21 @@ STORAGE_CONFIG = "local-path-config"
 SHARED_PROVISIONER = "gradient.run/shared-path"
 GPUS = max(node.gpus for node in REAL.nodes)
 
-Runner = Callable[[Sequence[str]], Result]
+
+class Runner(Protocol):
+    """Runs a command with `text` as its input."""
+
+    def __call__(self, command: Sequence[str], *, text: str | None = None) -> Result:
+        """How the command ended and what it said."""
 
 
 def runner(*, seconds: float | None = None) -> Runner:
-    """Runs commands on this machine."""
-    return lambda command: attempt(command, seconds=seconds)
+    """Runs commands on this machine; kind takes relative paths from the folder it is called in."""
+
+    def run(command: Sequence[str], *, text: str | None = None) -> Result:
+        return attempt(command, text=text, folder=ROOT, seconds=seconds)
+
+    return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class KindCluster:
                     *("--config", CONFIGURATION, "--kubeconfig", self.kubeconfig),
                 )
         self.kubeconfig.chmod(0o600)
+        binaries.link_kubectl(Path(existing.find_kubectl()))
         with step("simulate GPUs and set up the storage class `shared`"):
             self.simulate_gpus()
             self.add_shared_class()
@@ -116,14 +127,14 @@ class KindCluster:
     def call(self, *command: str | Path, text: str = "") -> str:
         """Run a command that must succeed."""
         words = [str(word) for word in command]
-        result = attempt(words, text=text) if text else self.run(words)
+        result = self.run(words, text=text or None)
         if not result.succeeded:
             raise SetupError(describe_failure(words, result))
         return result.output
 
     def kubectl(self, *words: str) -> list[str]:
-        """A kubectl command for this cluster."""
-        return ["kubectl", "--kubeconfig", str(self.kubeconfig), *words]
+        """A kubectl command. The control-plane node has a kubectl; the machine may have none."""
+        return ["docker", "exec", "--interactive", f"{NAME}-control-plane", "kubectl", *words]
 
     def simulate_gpus(self) -> None:
         """Give the nodes of the GPU pool their GPUs."""

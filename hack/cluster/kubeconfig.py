@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from hack.cache import write_atomically
+from hack.checkout import give_to_owner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,7 @@ def write_admin_kubeconfig(profile: Profile) -> bool:
         path.chmod(PRIVATE)
         return False
     write_atomically(path, content, mode=PRIVATE)
+    give_to_owner(path)
     return True
 
 

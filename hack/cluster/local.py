@@ -84,8 +84,9 @@ def component_names(profile: Profile) -> list[str]:
     if profile.simulated:
         return ["kwok", "local-path-provisioner", *control]
     kubelets = [f"kubelet-{node.name}" for node in profile.nodes]
+    services = ["local-path-provisioner", "coredns", "kube-proxy"]
     runtimes = [f"containerd-{node.name}" for node in profile.nodes]
-    return [*kubelets, *runtimes, "local-path-provisioner", "coredns", "kube-proxy", *control]
+    return [*kubelets, *runtimes, "registry", *services, *control]
 
 
 def is_up(profile: Profile) -> bool:
@@ -100,6 +101,7 @@ def is_up(profile: Profile) -> bool:
 
 def up(profile: Profile) -> None:
     """Start the cluster, or what is missing of it, and give the checkout its kubeconfig."""
+    prerequisites.require_linux()
     if profile.needs_root:
         prerequisites.require_root(prerequisites.this_system())
     with locked(profile):
@@ -172,6 +174,7 @@ def start_real(profile: Profile, table: ProcessTable, provisioner: Path) -> None
         network.make_bridge(profile)
         network.allow_forwarding(profile)
         network.write_plugin_configuration(profile)
+        table.start(load.registry_component(profile))
     with step("start etcd and the API server"):
         control_plane.start_api_server(profile, table)
     with step("start the controller manager, the scheduler, kube-proxy and DNS"):

@@ -18,7 +18,7 @@ from hack.cluster.kubeconfig import component_kubeconfig
 from hack.cluster.network import CLUSTER_DOMAIN
 from hack.cluster.prerequisites import network_plugin_folder
 from hack.cluster.processes import Component, ProcessTable
-from hack.cluster.profile import BRIDGE_ADDRESSES, POOL_LABEL, Node, Profile
+from hack.cluster.profile import BRIDGE_ADDRESSES, POOL_LABEL, REGISTRY_PORT, Node, Profile
 from hack.commands import attempt
 
 PAUSE_IMAGE = "localhost/pause:1"
@@ -65,6 +65,12 @@ state = "{folder / "run"}"
         SystemdCgroup = false
         Root = "{folder / "runc"}"
 """
+
+
+def registry_configuration() -> str:
+    """Where containerd looks for images of every name: on this machine and nowhere else."""
+    server = f"http://{BRIDGE_ADDRESSES[0]}:{REGISTRY_PORT}"
+    return f'server = "{server}"\n[host."{server}"]\n  capabilities = ["pull", "resolve"]\n'
 
 
 def containerd_component(profile: Profile, node: Node) -> Component:
@@ -189,6 +195,8 @@ def start_containerd(profile: Profile, node: Node, table: ProcessTable) -> None:
     name = f"containerd-{node.name}"
     for folder in ("containerd", "run", "opt", "registries", "volume-plugins"):
         (profile.node_folder(node) / folder).mkdir(parents=True, exist_ok=True)
+    hosts = profile.node_folder(node) / "registries" / "_default" / "hosts.toml"
+    write_atomically(hosts, registry_configuration())
     make_control_group(profile.control_group(node))
     table.start(containerd_component(profile, node))
     wait_until(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,6 +145,12 @@ def install_packages(packages: list[str]) -> None:
         # Its service would start with the next boot; failing is fine, then there is no such
         # service.
         attempt(["systemctl", "disable", "containerd.service"])
+
+
+def require_linux(platform: str = sys.platform) -> None:
+    """Plain processes are Linux programs."""
+    if platform != "linux":
+        raise SetupError("without Docker a cluster needs Linux: install Docker and kind")
 
 
 def require_root(system: System) -> None:

@@ -127,21 +127,33 @@ class ProcessTable:
         # calls.
         variables = {"PATH": ":".join(SYSTEM_FOLDERS), "HOME": str(self.folder.parent)}
         with (self.logs / f"{component.name}.log").open("ab") as log:
-            child = subprocess.Popen(
-                ["/bin/sh", "-c", START_SCRIPT, str(stat), *component.command],
+            # setsid forks, so that the program is nobody's child and no zombie when it ends.
+            subprocess.run(
+                [
+                    *("setsid", "--fork", "/bin/sh", "-c", START_SCRIPT, str(stat)),
+                    *component.command,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**variables, **component.environment},
                 cwd="/",
-                start_new_session=True,
+                check=True,
             )
         deadline = time.monotonic() + APPEAR_SECONDS
         while not self.running(component.name):
-            if child.poll() is not None or time.monotonic() > deadline:
+            if self.has_ended(component.name) or time.monotonic() > deadline:
                 raise SetupError(self.obituary(component.name))
             time.sleep(0.01)
         return True
+
+    def has_ended(self, name: str) -> bool:
+        """Whether the program `name` wrote down its id and is no more."""
+        try:
+            recorded, _ = parse_stat((self.folder / f"{name}.stat").read_text())
+        except (OSError, ValueError, IndexError):
+            return False
+        return read_identity(recorded.pid, proc=self.proc) != recorded
 
     def require(self, name: str) -> None:
         """Raise with the end of its log if the program `name` has ended."""

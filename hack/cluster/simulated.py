@@ -238,6 +238,8 @@ def kwok_component(profile: Profile, program: str) -> Component:
             program,
             f"--kubeconfig={component_kubeconfig(profile, 'admin')}",
             f"--config={path}",
+            # It writes a line for every heartbeat otherwise.
+            "-v=WARN",
             f"--cidr={POD_ADDRESSES}",
             "--node-ip=198.18.127.1",
             "--node-lease-duration-seconds=40",

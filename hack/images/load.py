@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
+from hack.cache import exclusive, write_atomically
 from hack.cluster.nodes import containerd_socket
+from hack.cluster.processes import Component
+from hack.cluster.profile import BRIDGE_ADDRESSES, REGISTRY_PORT
 from hack.commands import LAST_LINES, run
 from hack.errors import SetupError
 from hack.images.catalogue import SYSTEM, build_image
@@ -17,7 +23,6 @@ from hack.steps import say, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from hack.cluster.profile import Node, Profile
 
@@ -81,8 +86,35 @@ def load_into(profile: Profile, node: Node, images: list[Image]) -> bool:
     return bool(missing)
 
 
+def registry_component(profile: Profile) -> Component:
+    """The registry that the nodes pull from."""
+    return Component(
+        "registry",
+        (
+            *(sys.executable, str(Path(__file__).parent / "registry.py")),
+            *("--address", BRIDGE_ADDRESSES[0], "--port", str(REGISTRY_PORT)),
+            *("--blobs", str(blob_store().folder), "--index", str(index_file(profile))),
+        ),
+    )
+
+
+def index_file(profile: Profile) -> Path:
+    """The names that the registry knows, with the digests of their manifests."""
+    return profile.state / "images.json"
+
+
+def publish(profile: Profile, images: list[Image]) -> None:
+    """Let the registry know the images under all their names."""
+    path = index_file(profile)
+    added = {name: image.manifest.digest for image in images for name in image.names}
+    with exclusive(path.with_suffix(".lock")):
+        known = json.loads(path.read_text()) if path.exists() else {}
+        write_atomically(path, json.dumps(known | added, indent=2, sort_keys=True))
+
+
 def load_images(profile: Profile, images: list[Image]) -> None:
     """Bring all nodes up to date, at the same time."""
+    publish(profile, images)
     names = ", ".join(image.names[0] for image in images)
     with step(f"load {names}"), ThreadPoolExecutor() as pool:
         done = [pool.submit(load_into, profile, node, images) for node in profile.nodes]
