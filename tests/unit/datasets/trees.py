@@ -1,6 +1,5 @@
 """Builders and fakes shared by the tests of datasets: trees, their comparison, faulty stores."""
 
-
 from __future__ import annotations
 
 import os

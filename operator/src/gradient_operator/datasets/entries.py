@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 LARGEST_FILE: Final = 2**62
 _quote: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
+_parse: Callable[[str], tuple[Any, int]] = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def decode_entry(line: bytes) -> Entry:
         ManifestError: the line is not the canonical text of an acceptable entry.
     """
     try:
-        raw = json.loads(line)
+        raw, _ = _parse(line.decode())
         entry = _entry(raw)
         same = encode_entry(entry) == line + b"\n"
     except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
@@ -134,7 +135,7 @@ def decode_locator(line: bytes, entry: FileEntry) -> Locator:
         ManifestError: the line is malformed or cannot belong to this file.
     """
     try:
-        raw = json.loads(line)
+        raw, _ = _parse(line.decode())
         if "in" in raw:
             packed = PackedAt(raw["in"], raw["o"])
             if _pack_fits(packed, entry):

@@ -94,6 +94,7 @@ class Deadline:
         self.grace = grace
         self.retry_until = now + grace - margin
         self.give_up = now + grace - margin / 2
+        self.stop_seconds = min(LONGEST_STOP_SECONDS, margin / 4)
 
 
 def prepare_directory(path: str) -> None:
@@ -152,15 +153,16 @@ class _Watch:
     def _watch(self) -> None:
         error = self._problem()
         while error is None:
-            if self._done.wait(ABORT_POLL_SECONDS):
+            left = max(0.0, self._deadline.give_up - time.monotonic())
+            if self._done.wait(min(ABORT_POLL_SECONDS, left)):
                 return
             error = self._problem()
         self._store.cancellation.cancel(error)
-        if not self._done.wait(LONGEST_STOP_SECONDS):
+        if not self._done.wait(self._deadline.stop_seconds):
             os._exit(fail(error))
 
     def _problem(self) -> Exception | None:
-        if time.monotonic() > self._deadline.give_up:
+        if time.monotonic() >= self._deadline.give_up:
             return StorageUnavailableError(
                 f"The outputs were not stored within the grace period of "
                 f"{self._deadline.grace:g} s: raise it, or write less.",
