@@ -167,7 +167,7 @@ def roll_out(kubectl: Kubectl, workload: str) -> None:
     raise SetupError(
         f"{workload} is not ready after {ROLLOUT_SECONDS} s\n{pods}"
         f"see why with: kubectl -n {NAMESPACE} describe pods -l app.kubernetes.io/name={name}\n"
-        "if an image is missing there: `make images load`, then `make install` again"
+        "if an image is missing there: `make load`, then `make install` again"
     )
 
 

@@ -115,4 +115,4 @@ def test_a_workload_that_does_not_get_ready_is_shown_with_the_remedy():
         install.roll_out(Unready(), "deployment/gradient-operator")
     assert "ErrImageNeverPull" in str(caught.value)
     assert "describe pods -l app.kubernetes.io/name=gradient-operator" in str(caught.value)
-    assert "make images load" in str(caught.value)
+    assert "make load" in str(caught.value)

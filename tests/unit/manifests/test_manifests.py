@@ -1,6 +1,7 @@
 """What the manifests promise, read from what kustomize makes of them."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from gradient_operator.api.names import (
     SECRET_OF_STORAGE,
 )
 from gradient_operator.config import OperatorConfig
+from hack.checkout import LOCAL
+from hack.commands import search_path
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 INSTALLATIONS = ["base", "overlays/local", "overlays/kind"]
@@ -28,8 +31,9 @@ READING = {"get", "list", "watch"}
 
 
 def build(folder):
+    kubectl = shutil.which("kubectl", path=search_path()) or LOCAL / "bin/kubectl"
     done = subprocess.run(
-        ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
+        [kubectl, "kustomize", folder], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -127,7 +127,7 @@ class JobOutput(Open):
 
 
 class ActionParameters(Open):
-    """`with` of a job: the parameters of all actions; `workflow` checks which go together."""
+    """`with` of a job: the parameters of all actions."""
 
     image: ShortText | None = None
     """The container image that the job runs."""
@@ -138,16 +138,26 @@ class ActionParameters(Open):
     script: Text | None = None
     """`script@v1`: lines for `bash -c`."""
     url: ShortText | None = None
+    """`git-checkout@v1`: the repository. `s3-download@v1`: the bucket and path, as s3://…"""
     ref: ShortText | None = None
+    """`git-checkout@v1`: a branch, tag or commit; `context.event.github.ref` is that of a push."""
     username: ShortText | None = None
+    """`git-checkout@v1`: for a private repository; `secret:KEY` as in `env`."""
     password: ShortText | None = None
+    """`git-checkout@v1`: a password or token; `secret:KEY` as in `env`."""
     path: ShortText | None = None
+    """Of both: the output, or a folder in it, that is filled; needed where there are several."""
     access_key: ShortText | None = Field(default=None, alias="access-key")
+    """`s3-download@v1`: `secret:KEY` as in `env`."""
     secret_access_key: ShortText | None = Field(default=None, alias="secret-access-key")
+    """`s3-download@v1`: `secret:KEY` as in `env`."""
     region: ShortText | None = None
     endpoint: ShortText | None = None
+    """`s3-download@v1`: the URL of an S3 service other than AWS."""
     name: ShortText | None = None
+    """`create-model@v1`: the name of the model."""
     type: ShortText | None = None
+    """`create-model@v1`: the type of the model, as Tensorflow or Custom."""
 
 
 InputValue = Annotated[
