@@ -46,7 +46,8 @@ def project_pod(pod: Mapping[str, Any]) -> PodRecord:
             scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else ""
         ),
         disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
-        deleting="deletionTimestamp" in metadata,
+        deletion_at=parse_time(metadata.get("deletionTimestamp")),
+        deletion_grace=metadata.get("deletionGracePeriodSeconds", 0),
         held=names.FINALIZER_RESULT in metadata.get("finalizers", ()),
         other_finalizers=tuple(
             item for item in metadata.get("finalizers", ()) if item != names.FINALIZER_RESULT

@@ -156,7 +156,10 @@ class PodRecord:
     scheduled_at: float | None = None
     unschedulable: str = ""
     disruption: str = ""
-    deleting: bool = False
+    deletion_at: float | None = None
+    """When its deletion is due (the request plus the grace period); None: it is not deleted."""
+    deletion_grace: int = 0
+    """Seconds that its containers have to stop."""
     held: bool = False
     other_finalizers: tuple[str, ...] = ()
     has_uploader: bool = False
@@ -168,6 +171,16 @@ class PodRecord:
     def terminal(self) -> bool:
         """Whether the Pod's phase is final."""
         return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def deleting(self) -> bool:
+        """Whether somebody has asked for its deletion."""
+        return self.deletion_at is not None
+
+    @property
+    def main_ended(self) -> bool:
+        """Whether the user's container has run and ended."""
+        return self.main is not None and self.main.terminated
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ Invariants, each a property test: at most one Pod per job and attempt; no Pod be
 succeeded; a final job never changes; planning again from the outcome of a plan adds nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
-from gradient_operator.engine import starting, verdict
+from gradient_operator.engine import ending, leftovers, starting, verdict
 from gradient_operator.engine.model import (
     AbortUpload,
     Action,
@@ -27,16 +26,13 @@ from gradient_operator.engine.model import (
     RegisterModel,
 )
 from gradient_operator.engine.needs import Readiness, readiness
-from gradient_operator.engine.outcome import Broken, Done, Going, Unread, judge
+from gradient_operator.engine.outcome import Broken, Done, Going, Outcome, Unread, judge
 from gradient_operator.engine.retry import after_failure
 from gradient_operator.engine.volumes import volume_keys
 from gradient_operator.engine.waiting import Waiting, why
 from gradient_operator.workflow import model as compiled
 from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.references import version_id
-
-CANCEL_GRACE_SECONDS: Final = 30
-"""How long main may take to stop when its run is cancelled."""
 
 
 def plan(seen: Observation, now: float) -> Plan:
@@ -47,6 +43,11 @@ def plan(seen: Observation, now: float) -> Plan:
         if not record.phase.final:
             record = _advance(step, job, record)
         step.ledger[name] = record
+    step.stop(
+        pod
+        for pod in seen.pods.values()
+        if pod.job in step.ledger and leftovers.superseded(pod, step.ledger[pod.job])
+    )
     return Plan(
         ledger=step.ledger,
         actions=tuple(step.actions),
@@ -72,6 +73,11 @@ class _Step:
         """Look again at this time, or earlier."""
         self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
 
+    def stop(self, pods: Iterable[PodRecord]) -> None:
+        """Delete Pods that run in vain, unless that is planned already."""
+        planned = {action.uid for action in self.actions if isinstance(action, DeletePod)}
+        self.actions += [act for act in leftovers.stop(pods) if act.uid not in planned]
+
 
 def _advance(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRecord:
     if record.phase is JobPhase.PENDING:
@@ -83,6 +89,12 @@ def _advance(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRe
         return _observed(step, job, record, pod)
     pod = step.seen.pods.get((job.name, record.attempt))
     if pod is None:
+        later = step.seen.pods.get((job.name, record.attempt + 1))
+        if later is not None:
+            # The end of the attempt before was lost in a crash; that there is another proves it.
+            failures = record.infra_failures + 1
+            record = replace(record, attempt=record.attempt + 1, infra_failures=failures)
+            return _observed(step, job, record, later)
         text = f"Pod {record.pod} vanished before its result was recorded"
         return _failed(step, job, record, Failure(FailureClass.LOST, "PodLost", text))
     return _observed(step, job, record, pod)
@@ -95,10 +107,9 @@ def _pending(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRe
         )
     state, need = readiness(job.needs, step.ledger)
     if state is Readiness.HOPELESS:
-        what = step.ledger[need].phase.lower()
-        return replace(
-            record, phase=JobPhase.OMITTED, reason="NeedNotMet", message=f"{need} was {what}"
-        )
+        end = step.ledger[need].phase
+        text = f"{need} {'failed' if end is JobPhase.FAILED else f'was {end.lower()}'}"
+        return replace(record, phase=JobPhase.OMITTED, reason="NeedNotMet", message=text)
     if state is Readiness.WAITING:
         return record
     if record.ready_at is None:
@@ -112,7 +123,9 @@ def _pending(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRe
     if obstacle is not None:
         return replace(record, reason=obstacle[0], message=obstacle[1])
     step.actions.append(CreatePod(job.name, record.attempt + 1))
-    return record
+    if job.name in step.seen.problems:
+        return replace(record, reason="PodRefused", message=step.seen.problems[job.name])
+    return replace(record, reason=None, message=None)
 
 
 def _obstacle(seen: Observation, job: compiled.CompiledJob) -> tuple[str, str] | None:
@@ -120,8 +133,8 @@ def _obstacle(seen: Observation, job: compiled.CompiledJob) -> tuple[str, str] |
     if job.instance_type not in seen.instance_types:
         hint = nearest(job.instance_type, seen.instance_types, "none is installed")
         text = (
-            f"machine type {job.instance_type!r} is not known; {hint}. "
-            "List them: kubectl get gradientinstancetypes"
+            f"machine type {job.instance_type!r} is not known; {hint}"
+            f"{'' if hint.endswith('?') else '.'} List them: kubectl get gradientinstancetypes"
         )
         return "UnknownInstanceType", text
     if any(key not in seen.volumes for key in volume_keys(job)):
@@ -129,8 +142,6 @@ def _obstacle(seen: Observation, job: compiled.CompiledJob) -> tuple[str, str] |
         return "UnknownInstanceType", text
     if seen.storage_problem and needs_storage(seen, job):
         return "StorageUnavailable", seen.storage_problem
-    if job.name in seen.problems:
-        return "PodRefused", seen.problems[job.name]
     return None
 
 
@@ -189,8 +200,8 @@ def _observed(
         message=None,
         exit_code=None,
     )
-    outcome = judge(pod, step.seen.results.get(pod.uid))
-    if step.seen.cancel:
+    outcome = _in_time(step, pod, judge(pod, step.seen.results.get(pod.uid)))
+    if step.seen.cancel and not isinstance(outcome, Done):
         return _cancelled(step, record, pod, going=isinstance(outcome, Going))
     match outcome:
         case Going(phase):
@@ -204,6 +215,19 @@ def _observed(
             return replace(record, phase=JobPhase.UPLOADING, reason="ReadingResult")
         case Done(result):
             return _done(step, job, record, pod, result.outputs if result else {})
+
+
+def _in_time(step: _Step, pod: PodRecord, outcome: Outcome) -> Outcome:
+    """The outcome, or a failure once a Pod that should have ended is overdue."""
+    if not isinstance(outcome, Going):
+        return outcome
+    limit = ending.limit(pod, upload_seconds=step.seen.policy.upload_seconds)
+    if limit is None:
+        return outcome
+    if limit.at > step.now:
+        step.wake(limit.at)
+        return outcome
+    return Broken(limit.failure)
 
 
 def _done(
@@ -262,20 +286,21 @@ def _going(step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRe
 
 
 def _cancelled(step: _Step, record: JobRecord, pod: PodRecord, *, going: bool) -> JobRecord:
-    """Stop an attempt; its record becomes final once nothing of it runs any more."""
-    main_ended = pod.main is not None and pod.main.terminated
-    if not pod.deleting and not pod.terminal:
-        step.actions.append(DeletePod(pod.name, pod.uid, CANCEL_GRACE_SECONDS))
-    if going and main_ended:
+    """Stop an attempt; its record becomes final once nothing of it runs any more.
+
+    One that has ended well is never cancelled: perhaps its outputs were committed already.
+    """
+    step.stop([pod])
+    if pod.main_ended and pod.uploader is not None and pod.uploader.running:
         step.actions.append(AbortUpload(pod.job, pod.uid))
-    if pod.terminal or not pod.node or (main_ended and not going):
-        return replace(
-            record,
-            phase=JobPhase.CANCELLED,
-            reason="Cancelled",
-            finished_at=record.finished_at or step.now,
-        )
-    return replace(record, phase=_phase_of(pod), reason="Cancelling")
+    if going and pod.node and not pod.terminal:
+        return replace(record, phase=_phase_of(pod), reason="Cancelling")
+    return replace(
+        record,
+        phase=JobPhase.CANCELLED,
+        reason="Cancelled",
+        finished_at=record.finished_at or step.now,
+    )
 
 
 def _phase_of(pod: PodRecord) -> JobPhase:
@@ -287,9 +312,9 @@ def _phase_of(pod: PodRecord) -> JobPhase:
 def _failed(
     step: _Step, job: compiled.CompiledJob, record: JobRecord, failure: Failure
 ) -> JobRecord:
-    step.failures.append((job.name, failure))
     if step.seen.cancel:
         return replace(record, phase=JobPhase.CANCELLED, reason="Cancelled", finished_at=step.now)
+    step.failures.append((job.name, failure))
     after = after_failure(record, failure, policy=step.seen.policy, now=step.now)
     if after.retry_at is not None:
         step.wake(after.retry_at)

@@ -31,7 +31,9 @@ def summary(ledger: Mapping[str, JobRecord]) -> str:
     ]
     if waiting:
         more = f" (and {len(waiting) - 1} more wait)" if len(waiting) > 1 else ""
-        return f"job {waiting[0]} waits: {ledger[waiting[0]].message}{more}"
+        record = ledger[waiting[0]]
+        state = "is tried again" if record.retry_at is not None else "waits"
+        return f"job {waiting[0]} {state}: {record.message}{more}"
     running = [
         name
         for name, record in ledger.items()

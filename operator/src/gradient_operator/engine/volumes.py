@@ -12,6 +12,7 @@ from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.workflow import VolumePolicy
 from gradient_operator.engine.model import VolumeMode, VolumeRecord
 from gradient_operator.workflow.model import (
+    Action,
     CompiledJob,
     CompiledWorkflow,
     OutputInput,
@@ -19,8 +20,8 @@ from gradient_operator.workflow.model import (
 )
 from gradient_operator.workflow.references import object_name
 
-SHARED: Final = "inputs"
-"""Stands for the producer in the key of a legacy volume, which has none."""
+SHARED: Final = "workflow"
+"""Stands for the producer of a legacy volume, which has none; no job may be called so."""
 
 
 def volume_key(job: str, output: str) -> str:
@@ -30,6 +31,8 @@ def volume_key(job: str, output: str) -> str:
 
 def volume_keys(job: CompiledJob) -> tuple[str, ...]:
     """The volumes that a job mounts, or in mode Copy receives: its outputs first."""
+    if job.action is Action.CREATE_MODEL:
+        return ()  # it has no Pod
     keys = [volume_key(job.name, output.name) for output in job.outputs if output.type == "volume"]
     for item in job.inputs:
         if isinstance(item, OutputInput) and item.type == "volume":
@@ -84,7 +87,7 @@ def _choose_one(
     instance_types: Mapping[str, InstanceTypeSpec],
     read_write_many_class: str | None,
 ) -> VolumeRecord:
-    claim = object_name(f"{run}-{key.lower()}", limit=63)
+    claim = object_name(f"{run}-{key}", limit=63)
     legacy = key.startswith(f"{SHARED}.")
     if policy.mode != "Auto" and not (legacy and policy.mode == "Copy"):
         return _fixed(policy.mode, claim)

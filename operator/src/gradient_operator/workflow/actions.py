@@ -51,9 +51,7 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
     try:
         return Action(job.uses)
     except ValueError:
-        hint = _NOT_YET.get(job.uses) or nearest(
-            job.uses, [action.value for action in Action], ""
-        )
+        hint = _NOT_YET.get(job.uses) or nearest(job.uses, [action.value for action in Action], "")
         message = f"{job.uses!r} is not an action; {hint}"
         state.error(("jobs", name, "uses"), message, "unknown-action")
         return None

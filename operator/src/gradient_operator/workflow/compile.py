@@ -108,6 +108,10 @@ def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
     job = state.file.jobs[name]
     if name == "workflow":
         state.error(("jobs", name), "is a reserved name: choose another", "reserved-name")
+    for path in (("jobs", name), *(("jobs", name, "outputs", slot) for slot in job.outputs or ())):
+        if "." in path[-1]:
+            text = "has a dot, so that no reference can name it: use - or _ instead"
+            state.error(path, text, "dotted-name")
     action = actions.infer(state, name, job)
     base = CompiledJob(
         name=name,
