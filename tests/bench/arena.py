@@ -1,0 +1,232 @@
+"""Where loads are run: a namespace and a machine type of the bench's own, on a given cluster.
+
+Whatever the bench makes carries the name of its namespace, and is gone when the bench has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from gradient_operator.api import names
+from gradient_operator.api.instance_type import InstanceTypeSpec
+from gradient_operator.kube.errors import Conflict, NotFound
+from gradient_operator.kube.resources import (
+    CRDS,
+    INSTANCE_TYPES,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    RUNS,
+)
+from tests.bench import definitions, exposition
+from tests.bench.machine import ROOT
+from tests.bench.model import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from gradient_operator.kube.client import KubeClient
+    from gradient_operator.kube.resources import Resource
+    from tests.bench.exposition import Scrape
+    from tests.bench.model import Sizes
+
+PATIENCE: Final = 60.0
+STRANGER_SECONDS: Final = 2.0
+"""How long another operator gets to show itself; a working one answers within half a second."""
+_REQUESTS: Final = "apiserver_request_total"
+_SENT: Final = "apiserver_request_body_size_bytes_sum"
+
+
+@dataclass(slots=True)
+class Arena:
+    """What a load is given."""
+
+    client: KubeClient
+    kubeconfig: Path
+    namespace: str
+    machine_type: InstanceTypeSpec
+    sizes: Sizes
+    folder: Path
+    """For configurations and logs of operators."""
+    _runs: int = field(default=0)
+
+    def new_run(self, jobs: dict[str, Any]) -> dict[str, Any]:
+        """A run to create, under a name that was not used before."""
+        self._runs += 1
+        return {
+            "apiVersion": names.API_VERSION,
+            "kind": RUNS.kind,
+            "metadata": {"name": f"run-{self._runs}", "namespace": self.namespace},
+            "spec": {"definition": {"jobs": jobs}},
+        }
+
+    async def scrape(self) -> Scrape:
+        """The API server's counters of requests and of the bytes that came with them."""
+        text = (await self.client.raw_get("/metrics")).decode()
+        return exposition.parse(text, names=(_REQUESTS, _SENT))
+
+    async def clean(self) -> None:
+        """Delete all Pods and runs of the namespace; to be called while no operator runs."""
+        for resource in (PODS, RUNS):
+            items = (await self.client.list_all(resource, namespace=self.namespace)).items
+            await asyncio.gather(*(self._remove(resource, item) for item in items))
+            await self._await_none(resource)
+
+    async def _remove(self, resource: Resource, item: dict[str, Any]) -> None:
+        metadata = item["metadata"]
+        try:
+            if metadata.get("finalizers"):
+                await self.client.merge_patch(
+                    resource,
+                    {"metadata": {"finalizers": None}},
+                    name=metadata["name"],
+                    namespace=self.namespace,
+                )
+            await self.client.delete(
+                resource, name=metadata["name"], namespace=self.namespace, grace_seconds=0
+            )
+        except (NotFound, Conflict):
+            return
+
+    async def _await_none(self, resource: Resource) -> None:
+        until = time.monotonic() + PATIENCE
+        while left := (await self.client.list_all(resource, namespace=self.namespace)).items:
+            if time.monotonic() > until:
+                raise BenchError(
+                    f"{len(left)} {resource.plural} do not go away in namespace {self.namespace}: "
+                    "see their finalizers"
+                )
+            await asyncio.sleep(0.1)
+
+
+def counted_by_server(difference: Scrape) -> dict[tuple[str, str], int]:
+    """Granted requests that only an operator sends: of others the same verbs reach other paths."""
+
+    def count(resource: str, subresource: str, verb: str) -> int:
+        found = difference.by(_REQUESTS, "resource", "subresource", "verb", "code")
+        return sum(
+            times
+            for key, times in found.items()
+            if key[:3] == (resource, subresource, verb) and key[3].startswith("2")
+        )
+
+    return {
+        ("create", "pods"): count("pods", "", "POST"),
+        ("patch", "pods"): count("pods", "", "PATCH"),
+        ("patch", "gradientruns"): count("gradientruns", "status", "PATCH"),
+    }
+
+
+def sent_to_runs(difference: Scrape) -> float:
+    """Bytes of all patches of runs."""
+    return difference.total(_SENT, resource="gradientruns", verb="patch")
+
+
+@asynccontextmanager
+async def arena(
+    client: KubeClient, *, kubeconfig: Path, sizes: Sizes, folder: Path
+) -> AsyncIterator[Arena]:
+    """Set the scene, and clear it away whatever happens in it.
+
+    Raises:
+        BenchError: the cluster has no simulated nodes, or another operator takes part.
+    """
+    await _require_simulated_nodes(client)
+    await _define_kinds(client)
+    name = f"bench-{uuid.uuid4().hex[:8]}"
+    machine_type = InstanceTypeSpec(name=name, node_selector={names.LABEL_POOL: "cpu"})
+    scene = Arena(client, kubeconfig, name, machine_type, sizes, folder)
+    try:
+        await client.create(NAMESPACES, {"metadata": {"name": name}})
+        await client.create(
+            INSTANCE_TYPES,
+            {
+                "apiVersion": names.API_VERSION,
+                "kind": INSTANCE_TYPES.kind,
+                "metadata": {"name": name},
+                "spec": machine_type.model_dump(mode="json", by_alias=True, exclude_none=True),
+            },
+        )
+        await _require_no_other_operator(scene)
+        yield scene
+    finally:
+        await _clear(scene)
+
+
+async def _clear(scene: Arena) -> None:
+    try:
+        await scene.clean()
+        await scene.client.delete(NAMESPACES, name=scene.namespace)
+    except NotFound:
+        pass
+    finally:
+        with suppress(NotFound):
+            await scene.client.delete(INSTANCE_TYPES, name=scene.namespace)
+
+
+async def _require_simulated_nodes(client: KubeClient) -> None:
+    nodes = (await client.list_all(NODES, label_selector="type=kwok")).items
+    if not nodes:
+        raise BenchError(
+            f"{client.server} has no simulated nodes (label type=kwok), and real ones would be "
+            "measured instead of the operator: python3 -m hack.cluster up --name simulated"
+        )
+
+
+async def _define_kinds(client: KubeClient) -> None:
+    """Apply this checkout's CRDs as kubectl does, and wait until they are served."""
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        body = yaml.safe_load(path.read_text())
+        # kubectl's own name: were it another, fields that a later apply leaves out would stay.
+        await client.apply(CRDS, body, name=body["metadata"]["name"], field_manager="kubectl")
+    until = time.monotonic() + PATIENCE
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        name = yaml.safe_load(path.read_text())["metadata"]["name"]
+        while not _established(await client.get(CRDS, name=name)):
+            if time.monotonic() > until:
+                raise BenchError(
+                    f"the API server does not serve {name}: kubectl describe crd {name}"
+                )
+            await asyncio.sleep(0.1)
+
+
+def _established(definition: dict[str, Any]) -> bool:
+    conditions = definition.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
+
+
+async def _require_no_other_operator(scene: Arena) -> None:
+    """Make a run while our operator is not up yet: nobody may answer."""
+    run = scene.new_run({"Probe": definitions.job(scene.machine_type.name)})
+    name = run["metadata"]["name"]
+    await scene.client.create(RUNS, run)
+    await asyncio.sleep(STRANGER_SECONDS)
+    found = await scene.client.get(RUNS, name=name, namespace=scene.namespace)
+    pods = await scene.client.list_all(PODS, namespace=scene.namespace)
+    if found.get("status") or pods.items:
+        raise BenchError(
+            "another operator works on all namespaces of this cluster, and would work on the "
+            f"bench's too ({await _leaders(scene.client)}): stop it, or restrict it to its own "
+            "with watchNamespace"
+        )
+    await scene.client.delete(RUNS, name=name, namespace=scene.namespace)
+
+
+async def _leaders(client: KubeClient) -> str:
+    leases = (await client.list_all(LEASES)).items
+    held = [
+        f"Lease {lease['metadata']['namespace']}/{lease['metadata']['name']} is held by {holder}"
+        for lease in leases
+        if lease["metadata"]["name"].startswith(names.MANAGER)
+        if (holder := lease["spec"].get("holderIdentity"))
+    ]
+    return "; ".join(held) or "no Lease names it"

@@ -1,0 +1,102 @@
+"""B3: many runs of one job each, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gradient_operator.kube.resources import PODS, RUNS
+from tests.bench import calls, definitions
+from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement
+from tests.bench.operator_process import reaction
+from tests.bench.stage import play, spending
+from tests.bench.statistics import histogram_quantile
+
+if TYPE_CHECKING:
+    from tests.bench.arena import Arena
+    from tests.bench.observer import Observer
+    from tests.bench.operator_process import OperatorProcess
+
+
+async def _run(arena: Arena, contestant: Contestant) -> Measurement:
+    return await play(arena, contestant, bare=_bare, operator=_operator)
+
+
+async def _bare(arena: Arena, seen: Observer) -> Measurement:
+    jobs = {"Only": definitions.job(arena.machine_type.name)}
+    pods = [
+        pod
+        for number in range(arena.sizes.burst)
+        for pod in definitions.bare_pods(
+            jobs,
+            run=f"burst-{number}",
+            namespace=arena.namespace,
+            machine_type=arena.machine_type,
+        ).values()
+    ]
+    started = seen.now()
+    await asyncio.gather(*(arena.client.create(PODS, pod) for pod in pods))
+    await seen.until_finished(len(pods))
+    return _measurement(seen, total=seen.now() - started, expected=len(pods))
+
+
+async def _operator(arena: Arena, seen: Observer, process: OperatorProcess) -> Measurement:
+    jobs = {"Only": definitions.job(arena.machine_type.name)}
+    runs = [arena.new_run(jobs) for _ in range(arena.sizes.burst)]
+    total = 0.0
+
+    async def work() -> None:
+        nonlocal total
+        started = seen.now()
+        await asyncio.gather(*(arena.client.create(RUNS, run) for run in runs))
+        await seen.until_ended(len(runs))
+        total = seen.now() - started
+
+    spent = await spending(arena, process, work)
+    result = _measurement(seen, total=total, expected=len(runs))
+    reactions = reaction(spent.metrics)
+    figures = {
+        **result.figures,
+        **spent.figures(),
+        **calls.figures(spent.calls(), per=len(runs)),
+        "reaction_p50": histogram_quantile(reactions, 0.50) * 1_000,
+        "reaction_p99": histogram_quantile(reactions, 0.99) * 1_000,
+    }
+    counts = {**result.counts, "runs": seen.ended_runs, **calls.counts(spent.calls())}
+    calls.require(counts, expected=len(runs))
+    return Measurement(figures, counts, spent.notes())
+
+
+def _measurement(seen: Observer, *, total: float, expected: int) -> Measurement:
+    if len(seen.pods) != expected or seen.finished_pods != expected:
+        raise BenchError(f"{len(seen.pods)} Pods were seen for {expected} jobs")
+    return Measurement(
+        {"total": total, "rate": expected / total},
+        {"pods": len(seen.pods)},
+    )
+
+
+LOAD = Load(
+    key="B3",
+    title="{burst} runs of one job at once",
+    explanation=(
+        "{burst} GradientRuns of one instant job, sent as fast as one client can; from the first "
+        "one sent to seeing the last one succeeded. The bare client sends as many Pods and waits "
+        "until it sees them all succeeded: it writes one object where a run takes two, and their "
+        "status. The reaction lasts from the operator's first look at a run to the request that "
+        "creates its Pod, by its own histogram."
+    ),
+    figures=(
+        Figure("total", "from start to end", "s", 2),
+        Figure("rate", "runs (bare: Pods) per second", "1/s", 0),
+        Figure("reaction_p50", "operator: reaction, median", "ms"),
+        Figure("reaction_p99", "operator: reaction, 99th percentile", "ms"),
+        Figure("cpu", "operator: processor time", "s", 2),
+        Figure("rss", "operator: peak memory (RSS)", "MiB", 0),
+        Figure("rss_idle", "operator: memory before", "MiB", 0),
+        *calls.rows("requests per run", digits=2),
+    ),
+    seconds=240,
+    rounds=3,
+    run=_run,
+)

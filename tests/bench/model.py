@@ -1,0 +1,105 @@
+"""What the bench measures and what comes out; knows neither the cluster nor how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from tests.bench.arena import Arena
+
+
+class BenchError(Exception):
+    """The bench cannot go on; the sentence says why and what helps."""
+
+
+class Contestant(StrEnum):
+    """Who runs a load."""
+
+    BARE = "bare"
+    OPERATOR = "operator"
+    WITHOUT_FINALIZER = "without-finalizer"
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it is the operator, in one of its configurations."""
+        return self is not Contestant.BARE
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of a load's table; `key` finds its value in a measurement."""
+
+    key: str
+    label: str
+    unit: str
+    digits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One contestant in one round: values by the key of their figure, counts by what they count.
+
+    `counts` are what must be right whatever the speed: Pods created, runs that succeeded. `notes`
+    say what a reader must know about this one measurement.
+    """
+
+    figures: Mapping[str, float]
+    counts: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large the loads are."""
+
+    chain: int
+    chains: int
+    """Measured chains in one round, one after another."""
+    width: int
+    burst: int
+
+
+FULL = Sizes(chain=10, chains=5, width=1_000, burst=1_000)
+QUICK = Sizes(chain=10, chains=2, width=100, burst=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One row of the bench: what it does, its figures, and how each kind of contestant runs it."""
+
+    key: str
+    title: str
+    explanation: str
+    figures: tuple[Figure, ...]
+    seconds: float
+    """The longest that one contestant may take."""
+    rounds: int
+    run: Callable[[Arena, Contestant], Awaitable[Measurement]]
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """All rounds of one load, in the order in which they were run."""
+
+    load: Load
+    rounds: list[dict[Contestant, Measurement]] = field(default_factory=list)
+    foreign: list[float] = field(default_factory=list)
+    """Share of the machine (0 to 1) that was busy before each contestant began."""
+
+    def values(self, contestant: Contestant, key: str) -> list[float]:
+        """A figure in every round that has it."""
+        measured = [found[contestant] for found in self.rounds if contestant in found]
+        return [one.figures[key] for one in measured if key in one.figures]
+
+    def ratios(self, contestant: Contestant, key: str) -> list[float]:
+        """The contestant's figure over the bare client's of the same round."""
+        return [
+            mine.figures[key] / bare.figures[key]
+            for found in self.rounds
+            if (mine := found.get(contestant)) and (bare := found.get(Contestant.BARE))
+            if key in mine.figures and bare.figures.get(key)
+        ]
