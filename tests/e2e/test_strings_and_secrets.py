@@ -1,6 +1,5 @@
 """Strings travel as files, secrets as variables, and a user's container holds nothing of ours."""
 
-from gradient_operator.kube.resources import PODS
 from tests.e2e.cluster import Cluster, script
 
 STRING = {"value": {"type": "string"}}
@@ -98,7 +97,3 @@ async def test_a_users_container_holds_no_token_and_no_storage_credentials(
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert {mount["name"] for mount in main["volumeMounts"]} == {"inputs", "outputs"}
     assert not any("GRADIENT_STORAGE" in item["name"] for item in main["env"])
-    found = await cluster.client.get(
-        PODS, name=pod["metadata"]["name"], namespace=cluster.namespace
-    )
-    assert "gradient.run/result" not in found["metadata"].get("finalizers", ())

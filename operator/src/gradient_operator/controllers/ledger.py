@@ -15,7 +15,7 @@ from gradient_operator.engine.model import (
     VolumeRecord,
 )
 
-WAIT_MESSAGE_LIMIT: Final = 200
+WAIT_MESSAGE_LIMIT: Final = 240
 """Characters of a message about a wait; a thousand jobs may wait at once."""
 FAILURE_MESSAGE_LIMIT: Final = 1_024
 _FAILURES_IN_FULL: Final = 20
@@ -62,10 +62,13 @@ def _dump_output(output: OutputRecord) -> dict[str, Any]:
 
 
 def cut(text: str | None, limit: int) -> str | None:
-    """The text within the limit; of a long one the beginning and, mostly, the end are kept."""
+    """The text within the limit.
+
+    Of a long one the beginning is kept and, where there is room for a log, mostly its end.
+    """
     if text is None or len(text) <= limit:
         return text
-    head = limit // 4
+    head = limit // 4 if limit > WAIT_MESSAGE_LIMIT else limit * 3 // 4
     return f"{text[:head]} … {text[-(limit - head - 3) :]}"
 
 

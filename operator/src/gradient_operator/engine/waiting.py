@@ -96,7 +96,9 @@ def _config(message: str, namespace: str, secret_name: str) -> tuple[str, str]:
     return "ContainerRefused", f"the container cannot be made: {message}"
 
 
-def _unschedulable(message: str) -> Waiting:
+def _unschedulable(said: str) -> Waiting:
+    # What the scheduler says of preemption repeats the same about the same nodes.
+    message = said.partition(" preemption:")[0].rstrip(". ")
     pinned = any(text in message for text in _PINNED)
     if pinned:
         return Waiting("VolumePinned", _pinned_text(message), pinned=True)

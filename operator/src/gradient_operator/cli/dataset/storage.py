@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from gradient_operator.cli.cluster import Cluster
 
 SYSTEM_NAMESPACE: Final = "gradient-system"
-CONFIG_MAP: Final = "gradient-operator-config"
+OPERATOR: Final = "gradient-operator"
+CONFIG_VOLUME: Final = "config"
+"""The volume of the operator's Deployment whose ConfigMap holds the configuration in force."""
 SECRET_OF_DEFAULT: Final = "gradient-storage-default"  # noqa: S105 - the name of a Secret
 
 _CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
+_DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,14 @@ async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, st
         "Ask for the right to read it, or keep the data with a GradientStorageProvider of "
         f"namespace {cluster.namespace} (spec.provider of the dataset)."
     )
-    place = f"ConfigMap {CONFIG_MAP} in namespace {SYSTEM_NAMESPACE}"
+    place = f"the ConfigMap of Deployment {OPERATOR} in namespace {SYSTEM_NAMESPACE}"
     try:
-        found = await cluster.client.get(_CONFIG_MAPS, name=CONFIG_MAP, namespace=SYSTEM_NAMESPACE)
+        deployment = await cluster.client.get(
+            _DEPLOYMENTS, name=OPERATOR, namespace=SYSTEM_NAMESPACE
+        )
+        found = await cluster.client.get(
+            _CONFIG_MAPS, name=_config_map(deployment), namespace=SYSTEM_NAMESPACE
+        )
     except NotFound:
         raise CommandError(
             f"The operator's configuration was not found ({place}). Is the operator installed?"
@@ -95,6 +103,16 @@ async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, st
         (cluster.namespace, SECRET_OF_STORAGE),
         (SYSTEM_NAMESPACE, SECRET_OF_DEFAULT),
     ]
+
+
+def _config_map(deployment: dict[str, Any]) -> str:
+    """The name of the ConfigMap; it changes with its content, so that a change is rolled out."""
+    volumes = deployment["spec"]["template"]["spec"].get("volumes", ())
+    for volume in volumes:
+        if volume["name"] == CONFIG_VOLUME and "configMap" in volume:
+            name: str = volume["configMap"]["name"]
+            return name
+    raise NotFound(f"Deployment {OPERATOR} mounts no ConfigMap as volume {CONFIG_VOLUME}")
 
 
 def _storage_in(data: dict[str, str]) -> dict[str, Any] | None:
