@@ -215,7 +215,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("install: interrupted; repeat `make install` to go on where it stopped")
         return 130
-    say("The operator is installed. Try: kubectl apply -f examples/hello.yaml")
+    say("The operator is installed. Try it with:")
+    if os.environ.get("CLUSTER") != "existing":
+        say(f"  export KUBECONFIG={(LOCAL / 'kubeconfig').relative_to(ROOT)}")
+    say("  kubectl apply -f examples/hello.yaml && kubectl get gwf,gwr")
     return 0
 
 
