@@ -22,6 +22,8 @@ MIB = 1024 * 1024
 LONG_FILE_PEAK = 230 * MIB
 """8 segments of 16 MiB, the copies of those being signed or received, interpreter and libraries."""
 MANY_FILES_PEAK = 170 * MIB
+MANIFEST_PEAK = 70 * MIB
+"""The compressed manifest while it is sent, interpreter and libraries; no entries."""
 
 
 def transfer(server: S3Server, folder: Path, **task: object) -> dict[str, float]:
@@ -75,3 +77,11 @@ def test_hundred_thousand_files_in_bounded_memory(seaweedfs: S3Server, tmp_path:
     same = ["diff", "-r", "-q", str(source), str(tmp_path / "back")]
     assert subprocess.run(same, check=False).returncode == 0
     assert max(up["peak"], based["peak"], down["peak"]) < MANY_FILES_PEAK
+
+
+def test_manifest_is_never_held_as_objects(seaweedfs: S3Server, tmp_path: Path) -> None:
+    """300,000 entries as Python objects would take more than twice the bound."""
+    found = transfer(seaweedfs, tmp_path, do="manifest", entries=300_000)
+
+    assert found["files"] == 300_000
+    assert found["peak"] < MANIFEST_PEAK

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 from gradient_operator.datasets.credentials import read_credentials
+from gradient_operator.datasets.entries import FileEntry, PackedAt
 from gradient_operator.datasets.location import StorageLocation
+from gradient_operator.datasets.manifest import ManifestReader, ManifestWriter, Version
 from gradient_operator.datasets.restore import restore
 from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.store import BlobStore
+
+
+def manifest(store: BlobStore, entries: int) -> Version:
+    """Write a manifest of so many different files and read it back, with all locators."""
+    pack = hashlib.sha256(b"pack").hexdigest()
+    with ManifestWriter() as writer:
+        for number in range(entries):
+            path = b"%09d.jpg" % number
+            digest = hashlib.sha256(path).hexdigest()
+            entry = FileEntry(path, 1000, digest, executable=False)
+            writer.add(entry, PackedAt(pack, number % 16_000))
+        version = writer.store(store)
+    with ManifestReader.fetch(store, version.digest) as reader:
+        assert sum(place is not None for _, place in reader.located()) == entries
+    return version
+
+
+def peak() -> int:
+    """Highest resident memory since the start, in bytes; getrusage would count the parent's."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError("VmHWM")
 
 
 def main() -> None:
@@ -24,6 +49,8 @@ def main() -> None:
     started = time.monotonic()
     if task["do"] == "snapshot":
         version = snapshot(store, task["path"], base=task.get("base", ()), concurrency=concurrency)
+    elif task["do"] == "manifest":
+        version = manifest(store, task["entries"])
     else:
         version = restore(store, task["digest"], task["path"], concurrency=concurrency)
     report = {
@@ -31,7 +58,7 @@ def main() -> None:
         "files": version.files,
         "bytes": version.bytes,
         "seconds": time.monotonic() - started,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak": peak(),
     }
     sys.stdout.write(json.dumps(report))
 

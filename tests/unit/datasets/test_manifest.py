@@ -184,9 +184,13 @@ def test_compressed_bombs_are_refused_early(store: BlobStore) -> None:
     wide = zstandard.ZstdCompressor(
         compression_params=zstandard.ZstdCompressionParameters(window_log=27)
     ).compress(bytes(20_000_000))
-    for body in (one_line, many_lines, wide):
+    for body, part in (
+        (one_line, "too large"),
+        (many_lines, "too large"),
+        (wide, "cannot be decompressed"),
+    ):
         store.put(manifest_key(DIGEST), body)
-        with pytest.raises(ManifestError):
+        with pytest.raises(ManifestError, match=part):
             ManifestReader.fetch(store, DIGEST)
 
 
