@@ -74,6 +74,7 @@ class _Series:
     count: int = 1
     stored: int = 0
     """The count that the API server has; 0: nothing yet."""
+    repeated: bool = False
     attempts: int = 0
 
 
@@ -106,7 +107,7 @@ class EventRecorder:
         self._limits = limits or EventLimits()
         self._metrics = metrics
         self._clock = clock
-        self._queue: KeyedQueue[_Saying] = KeyedQueue(first_delay=0.5, clock=clock)
+        self._queue: KeyedQueue[_Saying] = KeyedQueue(first_delay=0.5)
         self._series: OrderedDict[_Saying, _Series] = OrderedDict()
         self._all = TokenBucket(rate=self._limits.rate, burst=self._limits.burst, clock=clock)
         self._buckets: OrderedDict[ObjectReference, TokenBucket] = OrderedDict()
@@ -158,7 +159,7 @@ class EventRecorder:
         series.last_at = self._clock()
         self._series.move_to_end(saying)
         if series.stored:
-            self._queue.add_after(saying, 0 if series.stored == 1 else SERIES_PAUSE)
+            self._write_again(saying, series)
 
     async def _write(self, saying: _Saying) -> None:
         series = self._series.get(saying)
@@ -220,8 +221,12 @@ class EventRecorder:
         if new and self._metrics is not None:
             self._metrics.events_posted_total.labels(saying.type).inc()
         if series.count > count:
-            # The first repetition shows at once that it goes on; more of them can wait.
-            self._queue.add_after(saying, 0 if new else SERIES_PAUSE)
+            self._write_again(saying, series)
+
+    def _write_again(self, saying: _Saying, series: _Series) -> None:
+        """The first repetition shows at once that it goes on; more of them can wait."""
+        self._queue.add_after(saying, SERIES_PAUSE if series.repeated else 0)
+        series.repeated = True
 
     def _retry(self, saying: _Saying, series: _Series, error: KubeError, *, again: bool) -> None:
         series.attempts += 1

@@ -58,6 +58,8 @@ SECRETS: Final = Resource("", "v1", "secrets", "Secret")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODES: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event")
+CORE_EVENTS: Final = Resource("", "v1", "events", "Event")
+"""The same Events under their old group, where they can be selected by the object's UID."""
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 STORAGE_CLASSES: Final = Resource(
     "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False
