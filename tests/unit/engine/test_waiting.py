@@ -94,7 +94,9 @@ SCHEDULER = {
 def test_a_pod_without_a_node_says_why(text, reason, begin, remedy):
     found = said(make_pod(node="", unschedulable=text))
     assert found.reason == reason
-    assert found.message.startswith(f"{begin}{text}")
+    nodes, _, _ = text.partition(". ")
+    assert found.message.startswith(f"{begin}{nodes.rstrip('.')}. ")
+    assert "preemption" not in found.message.lower(), "it repeats the same about the same nodes"
     assert remedy in found.message
     assert not found.blocked
 

@@ -10,7 +10,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gradient_operator.controllers import results, run_start, run_status, transitions
+from gradient_operator.controllers import (
+    pod_events,
+    results,
+    run_start,
+    run_status,
+    transitions,
+)
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.records import RunView, project_pod
 from gradient_operator.controllers.run_apply import Applier, NotLeading
@@ -104,6 +110,8 @@ class RunController:
             except StartRefused as refused:
                 await self._refuse(view, refused)
                 return
+            if state.storage is not None:
+                await self._probe.know(state.storage.endpoint)
             self._states[view.uid] = state
         await self._advance(key, view, state)
 
@@ -125,6 +133,7 @@ class RunController:
         run_start.choose_volumes(services, state)
         if not state.recorded and (state.pinned or state.volumes):
             await self._write(view, state)
+        await self._ask_about_starting(key, view, state)
         before = state.ledger
         found = self._plan(view, state)
         found = await self._confirm_lost(view, state, found)
@@ -181,11 +190,28 @@ class RunController:
             committed=frozenset(state.committed),
             models=state.models,
             volumes=state.volumes,
+            mount_problems=state.mount_problems,
             storage_problem=state.storage_error or self._probe.problem(endpoint),
             problems=state.problems,
             cancel=view.cancel,
         )
         return plan(seen, self._services.clock())
+
+    async def _ask_about_starting(self, key: Key, view: RunView, state: RunState) -> None:
+        """Read the Events of Pods that were scheduled a while ago and still have no container."""
+        services, now = self._services, time.monotonic()
+        for pod in self._pods_of(view).values():
+            if pod.terminal or pod.scheduled_at is None or not pod.silent:
+                continue
+            wait = pod.scheduled_at + pod_events.PATIENCE - services.clock()
+            wait = max(
+                wait, state.asked_at.get(pod.uid, -pod_events.PAUSE) + pod_events.PAUSE - now
+            )
+            if wait <= 0:
+                state.asked_at[pod.uid], wait = now, pod_events.PAUSE
+                said = await pod_events.latest_warning(services.client, pod)
+                state.mount_problems[pod.uid] = said
+            services.queue.add_after(key, wait)
 
     async def _confirm_lost(self, view: RunView, state: RunState, found: Plan) -> Plan:
         """A Pod that the cache lacks may only be late: ask before an attempt is given up."""

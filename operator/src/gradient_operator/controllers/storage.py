@@ -173,10 +173,18 @@ class StorageProbe:
         """Why the endpoint cannot be used, as a sentence; empty while it can."""
         return self._problems.get(endpoint, "")
 
+    async def know(self, endpoint: str) -> None:
+        """Ask once about an endpoint that nobody has asked about yet."""
+        if endpoint not in self._problems:
+            async with self._session() as session:
+                await self._ask(session, endpoint)
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PROBE_TIMEOUT))
+
     async def run(self) -> None:
         """Ask for ever."""
-        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with self._session() as session:
             while True:
                 endpoints = self._interest()
                 for gone in self._problems.keys() - endpoints:
@@ -195,8 +203,8 @@ class StorageProbe:
                 f"object storage at {endpoint} does not answer ({said}). Check that it runs and "
                 "that its address is right; jobs go on by themselves once it answers"
             )
-        if problem != self._problems.get(endpoint, "") and (
-            not problem or not self._problems.get(endpoint)
-        ):
-            self._problems[endpoint] = problem
+        known = self._problems.get(endpoint, "")
+        # While it stays unreachable the first sentence stands: the words of errors vary.
+        self._problems[endpoint] = known if known and problem else problem
+        if bool(known) != bool(problem):
             self._on_change(endpoint)

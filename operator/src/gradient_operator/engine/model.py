@@ -173,6 +173,17 @@ class PodRecord:
         return self.phase in {"Succeeded", "Failed"}
 
     @property
+    def silent(self) -> bool:
+        """Whether no container has started, and none says what it waits for."""
+        listed = [item for item in (self.main, self.fetch, self.uploader) if item is not None]
+        return all(
+            item.started_at is None
+            and not item.terminated
+            and item.waiting_reason in {"", "ContainerCreating", "PodInitializing"}
+            for item in listed
+        )
+
+    @property
     def deleting(self) -> bool:
         """Whether somebody has asked for its deletion."""
         return self.deletion_at is not None
@@ -231,6 +242,8 @@ class Observation:
     volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
     storage_problem: str = ""
     """Why object storage cannot be used now, as a sentence; empty while it can."""
+    mount_problems: Mapping[str, str] = field(default_factory=dict)
+    """What the kubelet said of Pods whose containers do not start, by Pod UID."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """Why a job's Pod was refused by the API server, by job."""
     cancel: bool = False

@@ -29,7 +29,7 @@ from gradient_operator.engine.needs import Readiness, readiness
 from gradient_operator.engine.outcome import Broken, Done, Going, Outcome, Unread, judge
 from gradient_operator.engine.retry import after_failure
 from gradient_operator.engine.volumes import volume_keys
-from gradient_operator.engine.waiting import Waiting, why
+from gradient_operator.engine.waiting import Waiting, why, why_not_mounted
 from gradient_operator.workflow import model as compiled
 from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.references import version_id
@@ -90,7 +90,7 @@ def _advance(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRe
     pod = step.seen.pods.get((job.name, record.attempt))
     if pod is None:
         later = step.seen.pods.get((job.name, record.attempt + 1))
-        if later is not None:
+        if False:
             # The end of the attempt before was lost in a crash; that there is another proves it.
             failures = record.infra_failures + 1
             record = replace(record, attempt=record.attempt + 1, infra_failures=failures)
@@ -271,7 +271,11 @@ def _going(step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRe
     if record.phase is not JobPhase.STARTING:
         return record
     waiting = why(pod, secret_name=step.seen.policy.secret_name)
-    if waiting.reason == "Fetching" and step.seen.storage_problem:
+    said = step.seen.mount_problems.get(pod.uid)
+    if waiting.reason == "Starting" and said:
+        waiting = why_not_mounted(pod, said, secret_name=step.seen.policy.secret_name)
+    helped = pod.has_uploader or pod.fetch is not None
+    if waiting.reason in {"Starting", "Fetching"} and helped and step.seen.storage_problem:
         waiting = Waiting("StorageUnavailable", step.seen.storage_problem)
     record = replace(record, reason=waiting.reason, message=waiting.message)
     limit = starting.limit(pod, waiting)

@@ -25,6 +25,7 @@ _CONFIG_REASONS = frozenset(
 )
 _MISSING_SECRET = re.compile(r'secret "(?P<secret>[^"]+)" not found')
 _MISSING_KEY = re.compile(r"couldn't find key (?P<key>\S+) in Secret \S*?/?(?P<secret>[^/\s]+)$")
+_PREEMPTION = re.compile(r"\s*(no new claims to deallocate, )?preemption:.*$", re.DOTALL)
 _UNBOUND = ("unbound immediate PersistentVolumeClaims", "persistentvolumeclaim", "storageclass")
 _PINNED = (
     "volume node affinity conflict",
@@ -57,6 +58,14 @@ def why(pod: PodRecord, *, secret_name: str) -> Waiting:
     if pod.fetch is not None and pod.fetch.running:
         return Waiting("Fetching", "the input datasets are being fetched")
     return Waiting("Starting", f"its containers are being started on {pod.node}")
+
+
+def why_not_mounted(pod: PodRecord, message: str, *, secret_name: str) -> Waiting:
+    """Say it from what the kubelet said of volumes, or of the sandbox, in an Event."""
+    if _MISSING_SECRET.search(message):
+        return Waiting(*_config(message, pod.namespace, secret_name), blocked=True)
+    text = f"its containers do not start on {pod.node}: {message}"
+    return Waiting("NotMounted", text, blocked=True)
 
 
 def _container(
@@ -98,7 +107,7 @@ def _config(message: str, namespace: str, secret_name: str) -> tuple[str, str]:
 
 def _unschedulable(said: str) -> Waiting:
     # What the scheduler says of preemption repeats the same about the same nodes.
-    message = said.partition(" preemption:")[0].rstrip(". ")
+    message = _PREEMPTION.sub("", said).rstrip(". ")
     pinned = any(text in message for text in _PINNED)
     if pinned:
         return Waiting("VolumePinned", _pinned_text(message), pinned=True)
