@@ -6,6 +6,7 @@ too, so that a second checkout finds the cluster that is already up instead of s
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +102,14 @@ class Profile:
         return f"https://127.0.0.1:{self.ports.api}"
 
     def control_group(self, node: Node) -> str:
-        """The control group that all containers of `node` are in."""
-        return f"gradient-{self.name}-{node.name}"
+        """The control group that all containers of `node` are in.
+
+        A cluster whose state is elsewhere is another cluster: `down` ends whatever is in the group.
+        """
+        root = str(self.state.parent)
+        digest = hashlib.sha256(root.encode()).hexdigest()[:8]
+        other = "" if root == str(MACHINE_WIDE_STATE) else f"-{digest}"
+        return f"gradient-{self.name}-{node.name}{other}"
 
     def node_folder(self, node: Node) -> Path:
         """Everything of one node: containerd's root and socket, the kubelet's folder."""

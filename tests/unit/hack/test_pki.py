@@ -76,6 +76,13 @@ def test_kubelets_are_who_the_node_authorizer_expects():
     assert users["system:node:cpu-1"] == "system:nodes"
 
 
+def test_control_groups_of_clusters_with_other_state_do_not_meet(monkeypatch, tmp_path: Path):
+    monkeypatch.delenv(STATE_VARIABLE, raising=False)
+    usual = REAL.control_group(REAL.nodes[0])
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    assert REAL.control_group(REAL.nodes[0]) != usual == "gradient-real-cpu-1"
+
+
 def test_state_is_the_users_own_only_where_no_root_is_needed(monkeypatch, tmp_path: Path):
     monkeypatch.delenv(STATE_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

@@ -69,7 +69,7 @@ def test_version_check_is_answered(served):
     "path",
     [
         "/v2/library/alpine/manifests/3?ns=docker.io",
-        "/v2/library/alpine/manifests/latest?ns=quay.io",
+        "/v2/library/alpine/manifests/latest?ns=registry.example.com",
         "/v2/library/alpine/blobs/sha256:00",
         "/v2/x/blobs/sha256:../secret",
         "/v2/x/blobs/..%2Fsecret",
