@@ -88,7 +88,12 @@ class StoreMachine(RuleBasedStateMachine):
     def an_answer_arrives(self, data) -> None:
         record = data.draw(st.sampled_from(self.answers))
         self.answers.remove(record)
+        before = self.store.items.get(("ns", record.name))
         self.store.assume(record)
+        after = self.store.items.get(("ns", record.name))
+        if before is not None:
+            assert after is not None
+            assert int(after.resource_version) >= int(before.resource_version), "back in time"
 
     @precondition(lambda self: self.news)
     @rule(count=st.integers(1, 4))

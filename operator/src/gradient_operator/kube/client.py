@@ -387,7 +387,8 @@ def _query(**values: str | int | None) -> dict[str, str]:
 
 def _decode(text: bytes, call: Call) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(text)
+        # Decoded here because `json` would first guess the encoding, at a tenth of the cost.
+        value: dict[str, Any] = json.loads(text.decode())
     except ValueError as error:
         raise ServerError(f"{call.method} {call.path}: the answer is no JSON: {error}") from error
     return value

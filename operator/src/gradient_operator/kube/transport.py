@@ -217,7 +217,7 @@ def _patience(response: aiohttp.ClientResponse) -> float | None:
 
 
 def _unreachable(call: Call, error: Exception) -> Unreachable:
-    what = str(error) or type(error).__name__
+    what = str(error) or "no answer in time"
     unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
     result = Unreachable(f"{call.method} {call.path}: {what}", sent=not unsent)
     # A certificate that is refused now will be refused in a second, too.
