@@ -109,6 +109,10 @@ class Applier:
             # A quota, Pod Security or an image name that is none: shown, and tried again later.
             state.problems[job.name] = f"the API server refuses its Pod: {error.message}"
             raise
+        ready_at = state.ledger[job.name].ready_at
+        if attempt == 1 and ready_at is not None:
+            waited = self.services.clock() - ready_at
+            self.services.metrics.job_wait_creation_seconds.observe(max(0.0, waited))
         state.problems.pop(job.name, None)
         self.services.assume_pod(project_pod(created))
         return False

@@ -66,8 +66,6 @@ def _started(
 ) -> None:
     machine = state.workflow.jobs[name].instance_type
     metrics = services.metrics
-    if record.ready_at is not None and pod.created_at is not None:
-        metrics.job_wait_creation_seconds.observe(max(0.0, pod.created_at - record.ready_at))
     if pod.created_at is not None and pod.scheduled_at is not None:
         metrics.job_wait_scheduling_seconds.labels(machine).observe(
             max(0.0, pod.scheduled_at - pod.created_at)
