@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = ImageConfig(
-    entrypoint=("/bin/main",), environment={"A": "b=c"}, working_folder="/work", user="1:1"
+    entrypoint=("/bin/main",), environment={"A": "b=c"}, working_folder="/srv", user="1:1"
 )
 
 
@@ -73,7 +73,7 @@ def test_archive_is_well_formed_down_to_the_layers(store: BlobStore, tmp_path: P
     assert config["config"] == {
         "Entrypoint": ["/bin/main"],
         "Env": ["A=b=c"],
-        "WorkingDir": "/work",
+        "WorkingDir": "/srv",
         "User": "1:1",
     }
     assert (config["os"], config["architecture"]) == ("linux", "amd64")
