@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gradient_operator.api.names import GROUP, LABEL_ATTEMPT, LABEL_JOB, LABEL_RUN_UID
-from gradient_operator.cli.cluster import connect
 from gradient_operator.cli.errors import CommandError, ExitCode
 from gradient_operator.cli.output.run_view import JobView, RunView, run_view
 from gradient_operator.cli.output.text import FINAL
@@ -71,6 +70,8 @@ class Printer:
 
 async def print_logs(selection: Selection, target: Target) -> int:
     """Print the logs that were asked for."""
+    from gradient_operator.cli.cluster import connect
+
     async with connect(target) as cluster:
         await Logs(cluster, selection, Printer()).run()
     return ExitCode.SUCCEEDED
@@ -164,18 +165,26 @@ class Logs:
     async def _follow(self) -> None:
         """Read every Pod that there is and that comes, until the job or the run has ended."""
         streams: dict[str, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._ended = self._is_ended()
-                for pod in await self._pods():
-                    if pod.name not in streams:
-                        streams[pod.name] = group.create_task(self._stream(pod))
-                if self._ended:
-                    break
-                await self._pause(INTERVAL)
-                await self._look()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._take_up(streams, group)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the others say the same
         if not streams:
             raise CommandError(self._nothing())
+
+    async def _take_up(
+        self, streams: dict[str, asyncio.Task[None]], group: asyncio.TaskGroup
+    ) -> None:
+        while True:
+            self._ended = self._is_ended()
+            for pod in await self._pods():
+                if pod.name not in streams:
+                    streams[pod.name] = group.create_task(self._stream(pod))
+            if self._ended:
+                return
+            await self._pause(INTERVAL)
+            await self._look()
 
     def _is_ended(self) -> bool:
         job = next((job for job in self._run.jobs if job.name == self._wanted.job), None)

@@ -1,0 +1,76 @@
+"""`runs`, `show` and `cancel` from the command line to the API and back."""
+
+import json
+
+from gradient_operator.kube.resources import MODELS, RUNS
+from tests.unit.cli.fake import run_object
+
+DEFINITION = {"jobs": {"Train": {}, "Register": {"uses": "create-model@v1"}}}
+
+
+def test_runs_lists_the_newest_first(gradient, client):
+    for name, created in (("old", "2026-01-01T00:00:00Z"), ("new", "2026-02-01T00:00:00Z")):
+        body = run_object(name, phase="Succeeded", message="all is well")
+        body["metadata"]["creationTimestamp"] = created
+        client.add(RUNS, body)
+    client.add(RUNS, run_object("elsewhere"), namespace="other")
+    code, out, _ = gradient("runs")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["NAME", "new", "old"]
+    listed = json.loads(gradient("runs", "-o", "json")[1])
+    assert [(run["name"], run["phase"]) for run in listed] == [
+        ("new", "Succeeded"),
+        ("old", "Succeeded"),
+    ]
+
+
+def test_no_runs_is_said_with_the_next_step(gradient):
+    code, out, err = gradient("runs", "-n", "empty")
+    assert (code, out) == (0, "")
+    assert "gradient run FILE -n empty" in err
+    assert gradient("runs", "-o", "json") == (0, "[]\n", "")
+
+
+def test_show_shows_the_run_and_the_models_it_made(gradient, client):
+    client.add(RUNS, run_object(phase="Succeeded", definition=DEFINITION))
+    for name, run in (("mine", "train-aaaa"), ("other", "train-bbbb")):
+        spec = {"name": name, "type": "Custom", "dataset": "d", "version": "v" * 12}
+        client.add(MODELS, {"metadata": {"name": name}, "spec": {**spec, "origin": {"run": run}}})
+    code, out, _ = gradient("show", "train-aaaa")
+    assert code == 0
+    assert "mine (Custom)" in out
+    assert "other" not in out
+    content = json.loads(gradient("show", "train-aaaa", "-o", "json")[1])
+    assert [model["name"] for model in content["models"]] == ["mine"]
+
+
+def test_show_follow_ends_with_the_result(gradient, client):
+    client.add(RUNS, run_object(phase="Cancelled", definition=DEFINITION))
+    assert gradient("show", "train-aaaa", "-f")[0] == 3
+    code, _, err = gradient("show", "train-aaaa", "-f", "-o", "json")
+    assert code == 2
+    assert "leave one of the two out" in err
+
+
+def test_a_run_that_does_not_exist_is_named_by_every_command(gradient):
+    for command in ("show", "logs", "cancel"):
+        code, _, err = gradient(command, "nothing")
+        assert code == 2
+        assert "There is no run 'nothing' in namespace team. List them" in err
+
+
+def test_cancel_asks_the_operator_once_the_run_goes_on(gradient, client):
+    client.add(RUNS, run_object(phase="Running", definition=DEFINITION))
+    code, out, _ = gradient("cancel", "train-aaaa")
+    assert code == 0
+    assert "gradient show train-aaaa -n team -f" in out
+    assert client.of(RUNS)["train-aaaa"]["spec"]["cancel"] is True
+
+
+def test_cancel_leaves_an_ended_run_alone(gradient, client):
+    client.add(RUNS, run_object(phase="Failed", definition=DEFINITION))
+    assert gradient("cancel", "train-aaaa")[:2] == (
+        0,
+        "Run train-aaaa has already ended: Failed.\n",
+    )
+    assert client.calls == []
