@@ -40,8 +40,8 @@ def opened(location=INSIDE, *, endpoint=None, target=None, said=None):
 @pytest.mark.parametrize("suffix", [".svc", ".svc.cluster.local", ".svc.cluster.local."])
 def test_a_service_is_reached_through_a_forwarded_port(kubectl, suffix, tmp_path):
     arguments = kubectl(
-        'echo "Forwarding from 127.0.0.1:34567 -> 8333"',
         f"echo $$ > {tmp_path}/pid",
+        'echo "Forwarding from 127.0.0.1:34567 -> 8333"',
         "exec sleep 60",
     )
     inside = StorageLocation(
@@ -68,11 +68,11 @@ def test_a_chatty_kubectl_does_not_stop_at_a_full_pipe(kubectl, tmp_path):
         'echo "Forwarding from 127.0.0.1:1 -> 8333"',
         "i=0; while [ $i -lt 4000 ]; do echo 'Handling connection for 1 and some words'; "
         "i=$((i+1)); done",
-        f"mkfifo {tmp_path}/wait; echo done > {tmp_path}/wait; exec sleep 60",
+        f"echo done > {tmp_path}/wait",
+        "exec sleep 60",
     )
+    os.mkfifo(tmp_path / "wait")
     with opened():
-        while not (tmp_path / "wait").exists():
-            pass
         assert (tmp_path / "wait").read_text() == "done\n"
 
 
@@ -93,7 +93,7 @@ def test_a_missing_kubectl_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     monkeypatch.chdir(tmp_path)
     with (
-        pytest.raises(CommandError, match=r"is not on PATH: install it, or .*--endpoint"),
+        pytest.raises(CommandError, match=r"is not on PATH: install.*--endpoint"),
         opened(),
     ):
         pass

@@ -49,13 +49,18 @@ def file_lines(store: BlobStore, digest: str) -> Iterator[str]:
     from gradient_operator.cli.output.text import size
     from gradient_operator.datasets.entries import FileEntry, LinkEntry
     from gradient_operator.datasets.manifest import ManifestReader
-    from gradient_operator.datasets.paths import display
 
     with ManifestReader.fetch(store, digest) as manifest:
         for entry in manifest.entries():
             if isinstance(entry, FileEntry):
-                yield f"{size(entry.size):>10}  {display(entry.path)}"
+                yield f"{size(entry.size):>10}  {_shown(entry.path)}"
             elif isinstance(entry, LinkEntry):
-                yield f"{'link':>10}  {display(entry.path)} -> {display(entry.target)}"
+                yield f"{'link':>10}  {_shown(entry.path)} -> {_shown(entry.target)}"
             else:
-                yield f"{'directory':>10}  {display(entry.path)}/"
+                yield f"{'directory':>10}  {_shown(entry.path)}/"
+
+
+def _shown(path: bytes) -> str:
+    """The path as it is, or quoted where it holds what would disturb a terminal."""
+    text = path.decode(errors="backslashreplace")
+    return text if text.isprintable() else repr(text)
