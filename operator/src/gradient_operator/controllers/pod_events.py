@@ -9,7 +9,9 @@ from gradient_operator.kube.resources import CORE_EVENTS
 PATIENCE: Final = 3.0
 """Seconds after which a scheduled Pod should have a container that is at least waiting."""
 PAUSE: Final = 10.0
-"""Seconds between two questions about one Pod."""
+"""Seconds between two rounds of questions about the Pods of one run."""
+AT_ONCE: Final = 3
+"""Pods that one round asks about, those that have waited longest first."""
 
 
 async def latest_warning(client: KubeClient, pod: PodRecord) -> str:

@@ -198,20 +198,29 @@ class RunController:
         return plan(seen, self._services.clock())
 
     async def _ask_about_starting(self, key: Key, view: RunView, state: RunState) -> None:
-        """Read the Events of Pods that were scheduled a while ago and still have no container."""
-        services, now = self._services, time.monotonic()
-        for pod in self._pods_of(view).values():
-            if pod.terminal or pod.scheduled_at is None or not pod.silent:
-                continue
-            wait = pod.scheduled_at + pod_events.PATIENCE - services.clock()
-            wait = max(
-                wait, state.asked_at.get(pod.uid, -pod_events.PAUSE) + pod_events.PAUSE - now
-            )
-            if wait <= 0:
-                state.asked_at[pod.uid], wait = now, pod_events.PAUSE
+        """Read the Events of Pods that were scheduled a while ago and still have no container.
+
+        Few of them at a time: where a thousand are slow to start, they have one reason.
+        """
+        services, now = self._services, self._services.clock()
+        silent = [
+            pod
+            for pod in self._pods_of(view).values()
+            if pod.silent and pod.scheduled_at is not None
+        ]
+        if not silent:
+            return
+        due = max(
+            min(pod.scheduled_at or now for pod in silent) + pod_events.PATIENCE,
+            state.asked_at + pod_events.PAUSE,
+        )
+        if due <= now:
+            due, state.asked_at = now + pod_events.PAUSE, now
+            oldest = sorted(silent, key=lambda pod: pod.scheduled_at or now)
+            for pod in oldest[: pod_events.AT_ONCE]:
                 said = await pod_events.latest_warning(services.client, pod)
                 state.mount_problems[pod.uid] = said
-            services.queue.add_after(key, wait)
+        services.queue.add_after(key, due - now)
 
     async def _confirm_lost(self, view: RunView, state: RunState, found: Plan) -> Plan:
         """A Pod that the cache lacks may only be late: ask before an attempt is given up."""

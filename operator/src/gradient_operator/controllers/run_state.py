@@ -45,8 +45,8 @@ class RunState:
     """Claims that exist."""
     mount_problems: dict[str, str] = field(default_factory=dict)
     """What the kubelet said of Pods that do not start, by UID."""
-    asked_at: dict[str, float] = field(default_factory=dict)
-    """When the Events of such a Pod were read last, by UID, on the monotonic clock."""
+    asked_at: float = 0.0
+    """When the Events of such Pods were read last, in seconds since the epoch."""
     problems: dict[str, str] = field(default_factory=dict)
     """Why the API server refused a job's Pod or model."""
     phase: RunPhase = RunPhase.PENDING

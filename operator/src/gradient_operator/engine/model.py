@@ -176,7 +176,7 @@ class PodRecord:
     def silent(self) -> bool:
         """Whether no container has started, and none says what it waits for."""
         listed = [item for item in (self.main, self.fetch, self.uploader) if item is not None]
-        return all(
+        return not self.terminal and all(
             item.started_at is None
             and not item.terminated
             and item.waiting_reason in {"", "ContainerCreating", "PodInitializing"}
