@@ -7,16 +7,18 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.integration.seaweedfs import S3Server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 MIB = 1024 * 1024
 LONG_FILE_PEAK = 230 * MIB
@@ -24,6 +26,13 @@ LONG_FILE_PEAK = 230 * MIB
 MANY_FILES_PEAK = 170 * MIB
 MANIFEST_PEAK = 70 * MIB
 """The compressed manifest while it is sent, interpreter and libraries; no entries."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder on disk that is gone after the test: pytest would keep the last three."""
+    with tempfile.TemporaryDirectory(prefix="scale-", dir="/var/tmp") as name:
+        yield Path(name)
 
 
 def transfer(server: S3Server, folder: Path, **task: object) -> dict[str, float]:
@@ -36,8 +45,8 @@ def transfer(server: S3Server, folder: Path, **task: object) -> dict[str, float]
     return report
 
 
-def test_long_file_in_bounded_memory(seaweedfs: S3Server, tmp_path: Path) -> None:
-    source = tmp_path / "source"
+def test_long_file_in_bounded_memory(seaweedfs: S3Server, folder: Path) -> None:
+    source = folder / "source"
     source.mkdir()
     expected = hashlib.sha256()
     with (source / "model.bin").open("wb") as file:
@@ -46,42 +55,38 @@ def test_long_file_in_bounded_memory(seaweedfs: S3Server, tmp_path: Path) -> Non
             expected.update(piece)
             file.write(piece)
 
-    up = transfer(seaweedfs, tmp_path, do="snapshot", path=str(source))
-    again = transfer(seaweedfs, tmp_path, do="snapshot", path=str(source))
-    down = transfer(
-        seaweedfs, tmp_path, do="restore", path=str(tmp_path / "back"), digest=up["digest"]
-    )
+    up = transfer(seaweedfs, folder, do="snapshot", path=str(source))
+    again = transfer(seaweedfs, folder, do="snapshot", path=str(source))
+    down = transfer(seaweedfs, folder, do="restore", path=str(folder / "back"), digest=up["digest"])
 
-    with (tmp_path / "back/model.bin").open("rb") as file:
+    with (folder / "back/model.bin").open("rb") as file:
         assert hashlib.file_digest(file, "sha256").digest() == expected.digest()
     assert again["digest"] == up["digest"]
     assert max(up["peak"], again["peak"], down["peak"]) < LONG_FILE_PEAK
 
 
-def test_hundred_thousand_files_in_bounded_memory(seaweedfs: S3Server, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for folder in range(100):
-        (source / f"{folder:03d}").mkdir(parents=True)
+def test_hundred_thousand_files_in_bounded_memory(seaweedfs: S3Server, folder: Path) -> None:
+    source = folder / "source"
+    for part in range(100):
+        (source / f"{part:03d}").mkdir(parents=True)
         for number in range(1000):
-            name = f"{folder:03d}/{number:04d}.txt"
+            name = f"{part:03d}/{number:04d}.txt"
             (source / name).write_text(f"{name}\n" * 20)
 
-    up = transfer(seaweedfs, tmp_path, do="snapshot", path=str(source))
-    based = transfer(seaweedfs, tmp_path, do="snapshot", path=str(source), base=[up["digest"]])
-    down = transfer(
-        seaweedfs, tmp_path, do="restore", path=str(tmp_path / "back"), digest=up["digest"]
-    )
+    up = transfer(seaweedfs, folder, do="snapshot", path=str(source))
+    based = transfer(seaweedfs, folder, do="snapshot", path=str(source), base=[up["digest"]])
+    down = transfer(seaweedfs, folder, do="restore", path=str(folder / "back"), digest=up["digest"])
 
     assert (up["files"], based["digest"]) == (100_000, up["digest"])
     assert down["bytes"] == up["bytes"]
-    same = ["diff", "-r", "-q", str(source), str(tmp_path / "back")]
+    same = ["diff", "-r", "-q", str(source), str(folder / "back")]
     assert subprocess.run(same, check=False).returncode == 0
     assert max(up["peak"], based["peak"], down["peak"]) < MANY_FILES_PEAK
 
 
-def test_manifest_is_never_held_as_objects(seaweedfs: S3Server, tmp_path: Path) -> None:
+def test_manifest_is_never_held_as_objects(seaweedfs: S3Server, folder: Path) -> None:
     """300,000 entries as Python objects would take more than twice the bound."""
-    found = transfer(seaweedfs, tmp_path, do="manifest", entries=300_000)
+    found = transfer(seaweedfs, folder, do="manifest", entries=300_000)
 
     assert found["files"] == 300_000
     assert found["peak"] < MANIFEST_PEAK
