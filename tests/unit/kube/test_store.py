@@ -132,6 +132,13 @@ def test_a_deletion_of_a_namesake_that_is_replaced_already_changes_nothing(store
     ]
 
 
+def test_an_answer_about_a_replaced_namesake_is_late_for_good(store):
+    store.observe(Record(resource_version="x"))
+    store.assume(Record(uid="u2", resource_version="y"))
+    store.assume(Record(resource_version="z"))
+    assert store.items[KEY].uid == "u2"
+
+
 def test_a_list_that_is_older_than_an_assumption_does_not_end_it(store):
     store.assume(Record(resource_version="30"))
     store.retain(set(), "29")
