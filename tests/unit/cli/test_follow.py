@@ -78,18 +78,19 @@ async def test_a_run_is_told_line_by_line_to_its_end(cluster, client):
     story = Story(
         client,
         run_object(definition=DEFINITION),
-        chapter("Running", states("Starting"), message="2 jobs wait"),
-        chapter("Running", states("Running"), message="2 jobs wait"),
-        chapter("Running", states("Running"), message="2 jobs wait"),
+        chapter("Running", states("Starting"), message="job prepare waits"),
+        chapter("Running", states("Running"), message="running: prepare"),
+        chapter("Running", states("Running"), message="its node does not answer"),
+        chapter("Running", states("Running"), message="its node does not answer"),
         chapter("Running", states("Succeeded", "Running")),
         chapter("Succeeded", states("Succeeded", "Succeeded"), finishedAt=LATER),
     )
     result, text = await followed(cluster, story)
     assert result == ExitCode.SUCCEEDED
     assert [line.partition(" ")[2] for line in text.splitlines()] == [
-        "2 jobs wait",
         "● prepare Starting on cpu-1",
         "● prepare Running on cpu-1",
+        "its node does not answer",
         "✓ prepare Succeeded after 30s",
         "● train Running on cpu-1",
         "✓ train Succeeded after 30s",

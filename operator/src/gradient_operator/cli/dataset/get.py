@@ -33,7 +33,7 @@ def command(*, reference: str, directory: Path, endpoint: str | None, target: Ta
     from gradient_operator.cli.dataset.files import locate
     from gradient_operator.cli.dataset.transfer import transfer
     from gradient_operator.cli.output.console import make_console
-    from gradient_operator.cli.output.text import size
+    from gradient_operator.cli.output.text import files, size
     from gradient_operator.datasets.restore import restore
 
     _check(directory)
@@ -49,7 +49,7 @@ def command(*, reference: str, directory: Path, endpoint: str | None, target: Ta
             console=make_console(stderr=True),
         )
     click.echo(
-        f"Downloaded {found.name} ({found.files} files, {size(found.bytes)}) into {directory}."
+        f"Downloaded {found.name} ({files(found.files)}, {size(found.bytes)}) into {directory}."
     )
 
 

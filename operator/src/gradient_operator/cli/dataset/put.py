@@ -35,7 +35,7 @@ def command(
     from gradient_operator.cli.cluster import run_async
     from gradient_operator.cli.dataset.transfer import transfer
     from gradient_operator.cli.output.console import make_console
-    from gradient_operator.cli.output.text import size
+    from gradient_operator.cli.output.text import files, size
     from gradient_operator.datasets.snapshot import snapshot
 
     reference = _reference(name)
@@ -50,7 +50,7 @@ def command(
             console=make_console(stderr=True),
         )
     version, is_new = run_async(_commit(reference, made, message, target))
-    content = f"({made.files} files, {size(made.bytes)})"
+    content = f"({files(made.files)}, {size(made.bytes)})"
     if is_new:
         click.echo(f"Stored {directory} as {reference.name}:{version} {content}.")
     else:

@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from gradient_operator.cli.output.text import size
+from gradient_operator.cli.output.text import files, size
 from gradient_operator.datasets.progress import Progress as Done
 from gradient_operator.datasets.progress import ProgressMeter
 
@@ -40,7 +40,7 @@ def transfer(work: Callable[[ProgressMeter], T], *, title: str, total: int, cons
     if not console.is_terminal:
 
         def line(done: Done) -> None:
-            console.print(f"{title}: {done.files} files, {size(done.bytes)} of {size(total)}")
+            console.print(f"{title}: {files(done.files)}, {size(done.bytes)} of {size(total)}")
 
         return work(ProgressMeter(line, total=total, interval=_SECONDS_PER_LINE))
     columns = (

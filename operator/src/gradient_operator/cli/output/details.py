@@ -11,7 +11,7 @@ from rich.text import Text
 from gradient_operator.cli.output.console import safe
 from gradient_operator.cli.output.run_tables import jobs_table, run_state
 from gradient_operator.cli.output.run_view import JobView, RunView
-from gradient_operator.cli.output.text import ago, duration, size
+from gradient_operator.cli.output.text import ago, duration, files, size
 
 MAX_FAILURES: Final = 5
 """Failed, and waiting, jobs whose messages are written out; the graph shows all of them."""
@@ -86,7 +86,7 @@ def failure_texts(job: JobView) -> Iterator[Text]:
     """Why a job failed, and the last lines of its log as its Pod gave them."""
     first, *rest = job.message.strip().splitlines() or [job.reason or "no reason was given"]
     attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
-    yield Text("✗ ", style="red").append_text(safe(f"{job.name}{attempt}: {first}"))
+    yield Text().append("✗ ", style="red").append_text(safe(f"{job.name}{attempt}: {first}"))
     for line in rest:
         yield safe(f"  │ {line}", "dim")
 
@@ -135,7 +135,7 @@ def _made(run: RunView) -> list[tuple[JobView, Any]]:
 def _datasets(run: RunView) -> RenderableType | None:
     rows = []
     for job, output in _made(run):
-        content = f"{output.files or 0} files, {size(output.bytes or 0)}"
+        content = f"{files(output.files)}, {size(output.bytes or 0)}"
         rows.append((safe(f"{output.dataset}:{output.version}"), f"{content}, by {job.name}"))
     return _rows(rows)
 
@@ -165,6 +165,8 @@ def _conditions(run: RunView) -> RenderableType | None:
     rows = []
     for condition in run.conditions:
         reason, message = condition.get("reason", ""), condition.get("message", "")
+        if message == run.message:
+            message = ""  # it stands in the head
         title = safe(f"{condition.get('type', '')}={condition.get('status', '')}")
         rows.append((title, f"{reason}: {message}" if message else reason))
     return _rows(rows)

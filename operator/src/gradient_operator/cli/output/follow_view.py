@@ -89,7 +89,7 @@ class LiveView:
         self._live.console.print(text)
 
     def end(self, run: RunView) -> None:
-        """The graph has said most: add the failures."""
+        """Add the failures: the graph has said the rest."""
         for text in _failures(run):
             self._console.print(text)
 
@@ -127,29 +127,31 @@ class PlainView:
         mark, style = MARKS.get(run.phase, ("?", ""))
         done = sum(job.phase == "Succeeded" for job in run.jobs)
         took = duration(run.elapsed(self._clock())) or "no time"
-        line = Text(f"{mark} ", style=style).append_text(safe(f"Run {run.name} "))
+        line = Text().append(f"{mark} ", style=style).append_text(safe(f"Run {run.name} "))
         line.append(run.phase, style=style)
         line.append(f" after {took}: {done} of {len(run.jobs)} jobs succeeded.")
         self._print(line)
-        if run.phase != "Succeeded" and run.message:
-            self._print(safe(run.message.strip()))
-        for text in _failures(run):
+        failures = list(_failures(run))
+        for text in failures or ([safe(run.message.strip())] if run.message else []):
             self._print(text)
 
     def _print(self, text: Text) -> None:
         stamp = time.strftime("%H:%M:%S", time.localtime(self._clock()))
-        self._console.print(Text(f"{stamp} ", style="dim").append_text(text), soft_wrap=True)
+        line = Text().append(f"{stamp} ", style="dim").append_text(text)
+        self._console.print(line, soft_wrap=True)
 
 
 def changes(before: RunView | None, run: RunView, now: float) -> Iterator[Text]:
-    """A line for every job that stands elsewhere than before, and for the run's new message."""
+    """A line for every job that stands elsewhere than before, else for the run's new message."""
     known = {job.name: job for job in before.jobs} if before is not None else {}
-    if run.message and not run.final and run.message != (before.message if before else ""):
-        yield safe(one_line(run.message))
+    quiet = True
     for job in run.jobs:
         old = known.get(job.name, JobView(job.name))
         if (job.phase, job.attempt, job.reason) != (old.phase, old.attempt, old.reason):
+            quiet = False
             yield _change(job, now)
+    if quiet and not run.final and run.message != (before.message if before else ""):
+        yield safe(one_line(run.message))  # with changes it would only repeat them
 
 
 def visible(jobs: Sequence[JobView], limit: int) -> list[JobView]:
@@ -172,7 +174,7 @@ def _rank(job: JobView) -> int:
 
 def _change(job: JobView, now: float) -> Text:
     mark, style = MARKS.get(job.phase, ("?", ""))
-    line = Text(f"{mark} ", style=style).append_text(safe(f"{job.name} "))
+    line = Text().append(f"{mark} ", style=style).append_text(safe(f"{job.name} "))
     line.append(job.phase, style=style)
     if job.phase in ACTIVE and job.node:
         machine = f" ({job.instance_type})" if job.instance_type else ""

@@ -81,7 +81,7 @@ def jobs_table(jobs: Sequence[JobView], *, now: float, width: int) -> Table:
 
 def _job(line: graph.Line) -> Text:
     mark, style = MARKS.get(line.job.phase, ("?", ""))
-    name = Text(line.branch, style="dim").append(f"{mark} ", style=style)
+    name = Text().append(line.branch, style="dim").append(f"{mark} ", style=style)
     return name.append_text(safe(line.job.name))
 
 
@@ -100,7 +100,8 @@ def remark(job: JobView, now: float) -> str:
         parts.append(f"attempt {job.attempt}")
     if job.phase == "Pending" and job.retry_at is not None and job.retry_at > now:
         parts.append(f"tries again in {duration(job.retry_at - now)}")
-    if job.phase != "Succeeded" and (job.reason or job.message):
-        said = one_line(job.message)
-        parts.append(f"{job.reason}: {said}" if job.reason and said else job.reason or said)
+    if job.phase != "Succeeded":
+        reason = "" if job.reason == job.phase else job.reason
+        said = ": ".join(part for part in (reason, one_line(job.message)) if part)
+        parts += [said] if said else []
     return ", ".join(parts)

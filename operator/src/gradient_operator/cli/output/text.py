@@ -57,6 +57,11 @@ def size(count: int | None) -> str:
     return f"{value:.1f} {unit}"
 
 
+def files(count: int | None) -> str:
+    """As `1 file`, `12 files`."""
+    return f"{count or 0} file{'' if count == 1 else 's'}"
+
+
 def one_line(text: str) -> str:
     """The first line of a text that has something on it."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
