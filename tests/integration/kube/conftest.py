@@ -1,4 +1,3 @@
-import os
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,16 +6,6 @@ import pytest
 
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.resources import NAMESPACES
-
-
-@pytest.fixture(scope="session")
-def kubeconfig() -> Path:
-    path = os.environ.get("GRADIENT_TEST_KUBECONFIG")
-    assert path, (
-        "GRADIENT_TEST_KUBECONFIG must name the kubeconfig of a cluster that tests may use: "
-        "`python3 -m hack.cluster up --name simulated` makes one"
-    )
-    return Path(path)
 
 
 @pytest.fixture

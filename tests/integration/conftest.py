@@ -1,0 +1,45 @@
+"""The API server of the integration tests: real, with simulated nodes.
+
+GRADIENT_TEST_KUBECONFIG names one to use as it is. Without it the profile `simulated` of `hack/`
+is started, and stopped at the end unless it was up before.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("integration")
+
+
+def cluster(word: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "hack.cluster", word, "--name", "simulated"]
+    return subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1_800
+    )
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Iterator[Path]:
+    """How to reach the API server."""
+    given = os.environ.get("GRADIENT_TEST_KUBECONFIG")
+    if given:
+        yield Path(given)
+        return
+    was_up = cluster("status").returncode == 0
+    up = cluster("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield ROOT / ".local" / "simulated.kubeconfig"
+    if not was_up:
+        down = cluster("down")
+        assert down.returncode == 0, down.stdout + down.stderr
