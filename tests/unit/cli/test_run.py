@@ -247,7 +247,7 @@ def test_an_input_without_a_value_is_asked_for(gradient, client, file):
     file.write_text(FILE.replace("{type: dataset, with: {ref: digits}}", "{type: dataset}"))
     code, _, err = gradient("run", str(file))
     assert code == 2
-    assert "data" in err
+    assert f"{file}:4:3: error: inputs.data" in err
     assert client.calls == []
 
 

@@ -27,8 +27,13 @@ def check_file(definition: Definition) -> list[str]:
     return _placed(compiled.warnings, definition)
 
 
-def check_run(spec: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]]) -> None:
-    """Check that a run of this spec can start with these inputs.
+def check_run(
+    spec: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, str]],
+    *,
+    definition: Definition | None = None,
+) -> None:
+    """Check that a run of this spec can start with these inputs; `definition` gives the places.
 
     Raises:
         CommandError: it cannot; with a line for every reason.
@@ -38,8 +43,9 @@ def check_run(spec: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]]) 
             parse_file(spec), given={name: RunInput(**given) for name, given in inputs.items()}
         )
     except Refused as refused:
-        lines = "\n".join(str(problem) for problem in refused.problems)
-        raise CommandError(f"the run cannot start.\n{lines}") from None
+        problems = refused.problems
+        lines = _placed(problems, definition) if definition else [str(item) for item in problems]
+        raise CommandError("\n".join(["the run cannot start.", *lines])) from None
 
 
 def check_policy(policy: Mapping[str, Any]) -> None:

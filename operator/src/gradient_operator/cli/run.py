@@ -104,7 +104,7 @@ def _of_file(request: Request) -> Draft:
     spec, said = with_event(definition.spec, path.parent if path.is_file() else Path.cwd())
     if said:
         _say(said)
-    check_run(spec, inputs)
+    check_run(spec, inputs, definition=definition)
     return Draft(definition=definition, spec=spec, inputs=inputs, policy=policy)
 
 
