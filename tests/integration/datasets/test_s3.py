@@ -13,12 +13,15 @@ from obstore.store import S3Store
 from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.errors import StorageRefusedError, StorageUnavailableError
 from gradient_operator.datasets.location import StorageLocation
+from gradient_operator.datasets.restore import restore
+from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.store import BlobStore, RetryPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.seaweedfs import S3Server
+from tests.unit.datasets.trees import make_tree
 
 pytestmark = pytest.mark.integration
 ONCE = RetryPolicy(first_delay=0.001, elapsed=0)
@@ -64,6 +67,15 @@ def test_bucket_comes_into_being_at_the_first_write(seaweedfs: S3Server, tmp_pat
 
     assert store.add("v1/x", b"1")
     assert bytes(store.get("v1/x")) == b"1"
+
+
+def test_first_version_goes_into_a_bucket_that_is_not_there_yet(
+    seaweedfs: S3Server, tmp_path: Path
+) -> None:
+    store = connect(seaweedfs, tmp_path / "keys", {}, bucket=f"new-{uuid.uuid4()}")
+    version = snapshot(store, make_tree(tmp_path / "t", {b"a": b"1"}))
+
+    assert restore(store, version.digest, tmp_path / "back") == version
 
 
 def test_server_that_is_not_there_is_unavailable(seaweedfs: S3Server, tmp_path: Path) -> None:
