@@ -20,7 +20,8 @@ from gradient_operator.kube.resources import LEASES, Resource
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 LABELS = {"app": "test"}
-QUICK = ElectionTimes(duration=1.0, renew_deadline=0.8, retry_period=0.1)
+QUICK = ElectionTimes(duration=2.0, renew_deadline=1.6, retry_period=0.1)
+"""Short, and yet longer than a busy machine keeps a process waiting."""
 
 
 @dataclass(frozen=True, slots=True)
