@@ -301,3 +301,29 @@ def test_storage_that_does_not_answer_is_not_waited_for_too_long(
     assert code == 2
     assert "127.0.0.1:9" in err
     assert StorageUnavailableError.__name__ not in err
+
+
+def test_another_content_with_the_same_version_id_is_refused(gradient, client, stored):
+    (version,) = client.of(DATASET_VERSIONS).values()
+    client.add(DATASET_VERSIONS, {**version, "spec": {**version["spec"], "digest": "0" * 64}})
+    code, _, err = gradient("dataset", "put", str(stored), "Digits")
+    assert code == 2
+    assert "exists with other content" in err
+
+
+def test_latest_is_set_in_spite_of_another_writer(gradient, client, stored, monkeypatch):
+    (stored / "a.txt").write_text("two")
+    patch, others = client.merge_patch, [1, 2]
+
+    async def disturbed(resource, body, *, name, namespace=None, subresource=None):
+        if others:
+            others.pop()
+            (dataset,) = client.of(DATASETS).values()
+            client.add(DATASETS, dataset)  # gives it a new resourceVersion
+        return await patch(resource, body, name=name, namespace=namespace, subresource=subresource)
+
+    monkeypatch.setattr(client, "merge_patch", disturbed)
+    put(gradient, stored)
+    (dataset,) = client.of(DATASETS).values()
+    assert dataset["status"]["versions"] == 2
+    assert others == []
