@@ -68,6 +68,7 @@ class World:
         key = (job, attempt)
         if key not in self.pods:
             assert key not in self.created, f"attempt {key} is made a second time"
+            assert attempt <= 1 + self.policy.retries + self.policy.infra_retries
             self.created.append(key)
             self.version += 1
             uploads = any(output.type != "volume" for output in self.workflow.jobs[job].outputs)
@@ -267,7 +268,8 @@ class Process:
         world = self.world
         match action:
             case CreatePod(job, attempt):
-                self.may_start(job)
+                if (job, attempt) not in world.pods:
+                    self.may_start(job)
                 pod = world.create(job, attempt)
                 if answered:
                     self.cache[job, attempt] = pod
@@ -281,16 +283,19 @@ class Process:
                 world.committed.add(pod_uid)
                 if answered:
                     self.committed.add(pod_uid)
-            case DeletePod(_, uid, grace):
-                for key in [key for key, pod in world.pods.items() if pod.uid == uid]:
-                    world.delete(key, grace)
-                    self.deliver(key)
+            case DeletePod():
+                self.delete(action)
                 return False
             case ReadResult():
                 raise AssertionError("every result fits into its message here")
             case _:
                 return False  # an abort is only a favour
         return True
+
+    def delete(self, action: DeletePod) -> None:
+        for key in [key for key, pod in self.cache.items() if pod.uid == action.uid]:
+            self.world.delete(key, action.grace_seconds)
+            self.deliver(key)
 
     def may_start(self, job: str) -> None:
         """No job starts before its needs, and none again that has succeeded."""

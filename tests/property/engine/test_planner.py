@@ -11,7 +11,8 @@ from hypothesis.stateful import (
 )
 
 from gradient_operator.api.workflow import Policy
-from gradient_operator.engine.model import JobPhase, RunPhase
+from gradient_operator.engine.leftovers import superseded
+from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
 from gradient_operator.workflow.model import CompiledWorkflow
 from tests.builders import make_workflow
 from tests.property.engine.simulator import Process, World
@@ -43,7 +44,6 @@ class Run(RuleBasedStateMachine):
     def begin(self, workflow, retries, infra_retries):
         policy = Policy(retries=retries, infra_retries=infra_retries)
         self.world = World(workflow, policy)
-        self.failing = False
         self.process = Process(self.world, lambda: False)
 
     def pods(self):
@@ -54,8 +54,11 @@ class Run(RuleBasedStateMachine):
 
     # What the operator does.
 
-    @rule(faults=st.lists(st.booleans(), max_size=12))
-    def look(self, faults):
+    @rule(
+        faults=st.lists(st.booleans(), max_size=12),
+        write=st.sampled_from(["written", "refused", "postponed"]),
+    )
+    def look(self, faults, write):
         """Requests fail, or their answers are lost, as the list says."""
         left = iter(faults)
         self.process.fails = lambda: next(left, False)
@@ -64,14 +67,8 @@ class Run(RuleBasedStateMachine):
             again = self.process.plan()
             assert again.actions == (), "planning again from the outcome adds something"
             assert dict(again.ledger) == self.process.ledger
-        self.process.fails = lambda: False
-        self.phase = found.phase
-
-    @rule(fails=st.booleans())
-    def write(self, fails):
-        self.process.fails = lambda: fails
-        found = self.process.plan()
-        if dict(found.ledger) == self.process.ledger:
+        self.process.fails = lambda: write == "refused"
+        if write != "postponed":
             self.process.write(found.phase)
         self.process.fails = lambda: False
 
@@ -125,6 +122,15 @@ class Run(RuleBasedStateMachine):
     def delete_by_hand(self, data, grace):
         self.world.delete(self.some_pod(data), grace)
 
+    @precondition(lambda self: self.world.pods)
+    @rule(data=st.data())
+    def vanish(self, data):
+        """Somebody takes the finalizer off a Pod that the status knows, and deletes it."""
+        job, attempt = self.some_pod(data)
+        if self.world.status.get(job, JobRecord()).attempt >= attempt:
+            del self.world.pods[job, attempt]
+            self.process.deliver((job, attempt))
+
     @rule(seconds=st.sampled_from([0.5, 10.0, 400.0]))
     def pass_time(self, seconds):
         self.world.now += seconds
@@ -158,6 +164,7 @@ class Run(RuleBasedStateMachine):
         world = self.world
         world.storage_problem = ""
         self.process.fails = lambda: False
+        self.tidy()
         for _ in range(60):
             for key in self.pods():
                 self.go_on(key)
@@ -172,6 +179,15 @@ class Run(RuleBasedStateMachine):
         assert not any(pod.held for pod in world.pods.values())
         if not world.cancel:
             assert world.phase is not RunPhase.CANCELLED
+
+    def tidy(self):
+        """One look at all that there is stops whatever runs for an attempt that is over."""
+        self.watch_everything()
+        self.process.write(self.process.look().phase)
+        self.process.look()
+        for pod in self.world.pods.values():
+            over = superseded(pod, self.process.ledger[pod.job])
+            assert not over or pod.terminal or pod.main_ended or pod.deleting
 
     def go_on(self, key):
         if key in self.world.silent or key not in self.world.pods:
@@ -192,6 +208,6 @@ class Run(RuleBasedStateMachine):
 
 
 Run.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=250, stateful_step_count=40, deadline=None, derandomize=True
 )
 TestRun = Run.TestCase
