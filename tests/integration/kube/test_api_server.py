@@ -32,8 +32,6 @@ from tests.unit.kube.behaviours import (
     body,
 )
 
-pytestmark = pytest.mark.integration
-
 ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 

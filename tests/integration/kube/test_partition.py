@@ -13,8 +13,6 @@ from tests.integration.kube.proxy import Proxy
 from tests.unit.kube.behaviours import CONFIG_MAPS, Following, body, elector
 from tests.unit.kube.faulty_api import quick
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 async def proxy(kubeconfig):
