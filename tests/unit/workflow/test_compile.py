@@ -133,6 +133,28 @@ REFUSED = {
         ("jobs.a.inputs: hold strings of 196610 bytes, at most 196608 fit: hand large text on as a "
         "dataset"),
     ),
+    "a script that no Linux starts": (
+        make_workflow().job("a").uses("script@v1", image="bash:5", script="é" * 65_536),
+        (
+            "jobs.a.with: the script is 131072 bytes long, Linux takes 131071: put it into a file, "
+            "in a repository or a dataset"
+        ),
+    ),
+    "a variable that no Linux takes": (
+        make_workflow().job("a").env(A="x" * 131_070),
+        (
+            "jobs.a.env.A: is 131072 bytes long, Linux takes 131071: put it into a file, in a "
+            "repository or a dataset"
+        ),
+    ),
+    "a job with a dot in its name": (
+        make_workflow().job("a.b"),
+        "jobs.a.b: has a dot, so that no reference can name it: use - or _ instead",
+    ),
+    "an output with a dot in its name": (
+        make_workflow().job("a").makes("save.p", "volume"),
+        "jobs.a.outputs.save.p: has a dot, so that no reference can name it: use - or _ instead",
+    ),
     "a variable with a space in its name": (
         make_workflow().job("a").env(**{"MY VAR": "1"}),
         "jobs.a.env.MY VAR: is no name for a variable: use letters, digits and _",

@@ -8,6 +8,8 @@ from typing import Final
 LABEL_LIMIT: Final = 63
 _PART: Final = 20
 _INVALID: Final = re.compile(r"[^a-z0-9]+")
+_LABEL: Final = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?\Z")
+_NOT_IN_LABEL: Final = re.compile(r"[^-A-Za-z0-9_.]+")
 
 
 def short_hash(*parts: str) -> str:
@@ -36,7 +38,8 @@ def run_name(*, workflow: str, workflow_uid: str, spec_hash: str, trigger: str, 
 
 
 def label_value(name: str) -> str:
-    """The name, or where it is too long for a label its beginning and a hash."""
-    if len(name) <= LABEL_LIMIT:
+    """The name, or where it can be no label what is left of its beginning, and a hash."""
+    if len(name) <= LABEL_LIMIT and _LABEL.match(name):
         return name
-    return f"{name[: LABEL_LIMIT - 9].rstrip('-._')}-{short_hash(name)}"
+    head = _NOT_IN_LABEL.sub("-", name)[: LABEL_LIMIT - 9].strip("-._")
+    return f"{head}-{short_hash(name)}".lstrip("-")

@@ -29,6 +29,9 @@ MAX_EDGES = 20_000
 """Needs in all jobs together; bounds the work of a plan."""
 MAX_STRING_BYTES = 196_608
 """All string inputs of a job: they travel in annotations, of which a Pod has 256 KiB."""
+MAX_ARGUMENT_BYTES = 131_071
+"""One argument, or one variable with its name: 32 pages of memory, less the byte at its end."""
+_IN_A_FILE = "put it into a file, in a repository or a dataset"
 _ENV_NAME = re.compile(r"^[-._A-Za-z][-._A-Za-z0-9]*\Z")
 """As every Kubernetes takes it; later ones are more lenient."""
 
@@ -123,7 +126,26 @@ def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
         inputs=_inputs(state, name, job),
         outputs=slots.outputs(state, name, job),
     )
-    return actions.complete(state, base, job) if action is not None else base
+    if action is None:
+        return base
+    complete = actions.complete(state, base, job)
+    _check_arguments(state, complete)
+    return complete
+
+
+def _check_arguments(state: Compilation, job: CompiledJob) -> None:
+    """Linux refuses a program with a longer argument or variable, in words nobody understands."""
+    for text in (*(job.command or ()), *(job.args or ())):
+        size = len(text.encode())
+        if size > MAX_ARGUMENT_BYTES:
+            what = "the script" if job.action is Action.SCRIPT else "an argument"
+            message = f"{what} is {size} bytes long, Linux takes {MAX_ARGUMENT_BYTES}: {_IN_A_FILE}"
+            state.error(("jobs", job.name, "with"), message, "text-too-long")
+    for variable in job.env:
+        size = len(f"{variable.name}={variable.value}".encode())
+        if size > MAX_ARGUMENT_BYTES:
+            message = f"is {size} bytes long, Linux takes {MAX_ARGUMENT_BYTES}: {_IN_A_FILE}"
+            state.error(("jobs", job.name, "env", variable.name), message, "text-too-long")
 
 
 def _instance_type(state: Compilation, name: str, job: Job) -> str:
