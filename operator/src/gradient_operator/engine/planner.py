@@ -90,7 +90,7 @@ def _advance(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobRe
     pod = step.seen.pods.get((job.name, record.attempt))
     if pod is None:
         later = step.seen.pods.get((job.name, record.attempt + 1))
-        if False:
+        if later is not None:
             # The end of the attempt before was lost in a crash; that there is another proves it.
             failures = record.infra_failures + 1
             record = replace(record, attempt=record.attempt + 1, infra_failures=failures)
