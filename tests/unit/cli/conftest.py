@@ -1,6 +1,5 @@
 """The command line against an API server in memory."""
 
-import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,11 +8,6 @@ from gradient_operator.cli import cluster as cluster_module
 from gradient_operator.cli.cluster import Cluster
 from gradient_operator.cli.main import invoke
 from tests.unit.cli.fake import FakeClient
-
-# pytest-asyncio asks for the thread's event loop before its first test; Python 3.11 then makes one
-# that nobody closes, unless somebody has said that there is none.
-asyncio.set_event_loop(None)
-
 
 @pytest.fixture
 def client():

@@ -16,8 +16,8 @@ from gradient_operator.datasets.errors import (
     StorageUnavailableError,
     TreeError,
 )
+from gradient_operator.exits import ExitCode
 from gradient_operator.helpers.environment import SettingsError
-from gradient_operator.helpers.exits import ExitCode
 from gradient_operator.helpers.running import AbortedError, classify, run
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ succeeded only if main exited 0, the uploader exited 0 after it, and its result 
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from gradient_operator.engine import exits
 from gradient_operator.engine.model import (
     ContainerRecord,
     Failure,
@@ -15,6 +15,7 @@ from gradient_operator.engine.model import (
     PodRecord,
     UploadResult,
 )
+from gradient_operator.exits import ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,25 @@ def _helper_failed(helper: str, container: ContainerRecord, result: UploadResult
     what = "fetching its inputs" if helper == "fetch" else "uploading its outputs"
     said = result.error if result is not None and result.error else container.message.strip()
     text = f"{what} failed (exit code {code}){': ' + said if said else ''}"
-    kind, reason = exits.classify(code, uploading=helper == "uploader")
+    kind, reason = _classify(code, uploading=helper == "uploader")
     if result is not None and result.reason:
         reason = result.reason
     return Failure(kind, reason, text)
+
+
+_REASONS: Final = {
+    ExitCode.DATA_UNACCEPTABLE: (FailureClass.DATA, "OutputRefused"),
+    ExitCode.INPUT_MISSING: (FailureClass.DATA, "InputMissing"),
+    ExitCode.INPUT_CORRUPT: (FailureClass.DATA, "InputCorrupt"),
+    ExitCode.STORAGE_UNAVAILABLE: (FailureClass.STORAGE, "StorageUnavailable"),
+    ExitCode.STORAGE_REFUSED: (FailureClass.STORAGE, "StorageRefused"),
+}
+
+
+def _classify(code: int, *, uploading: bool) -> tuple[FailureClass, str]:
+    """The failure class and reason of a helper's exit code; any other code is its own fault."""
+    if code in _REASONS:
+        return _REASONS[ExitCode(code)]
+    if uploading:
+        return FailureClass.UPLOAD, "UploadFailed"
+    return FailureClass.STORAGE, "FetchFailed"

@@ -24,7 +24,7 @@ from gradient_operator.helpers.environment import FetchItem, SettingsError
 from gradient_operator.helpers.running import run
 
 if TYPE_CHECKING:
-    from gradient_operator.helpers.exits import ExitCode
+    from gradient_operator.exits import ExitCode
 
 _log = logging.getLogger(__name__)
 

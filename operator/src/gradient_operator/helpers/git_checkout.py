@@ -24,7 +24,7 @@ from gradient_operator.helpers.running import run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gradient_operator.helpers.exits import ExitCode
+    from gradient_operator.exits import ExitCode
 
 PROTOCOLS: Final = "http:https:git:ssh"
 ATTEMPTS: Final = 4

@@ -17,8 +17,8 @@ from gradient_operator.datasets.errors import (
     TreeError,
 )
 from gradient_operator.datasets.result import encode_failure
+from gradient_operator.exits import ExitCode
 from gradient_operator.helpers.environment import SettingsError, termination_log
-from gradient_operator.helpers.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

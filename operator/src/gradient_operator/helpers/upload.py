@@ -43,7 +43,7 @@ from gradient_operator.helpers.running import AbortedError, fail, run, write_mes
 
 if TYPE_CHECKING:
     from gradient_operator.datasets.manifest import Version
-    from gradient_operator.helpers.exits import ExitCode
+    from gradient_operator.exits import ExitCode
 
 _log = logging.getLogger(__name__)
 

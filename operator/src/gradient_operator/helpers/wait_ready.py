@@ -9,8 +9,8 @@ import sys
 import time
 from typing import Final
 
+from gradient_operator.exits import ExitCode
 from gradient_operator.helpers import environment
-from gradient_operator.helpers.exits import ExitCode
 
 POLL_SECONDS: Final = 0.02
 LONGEST_WAIT_SECONDS: Final = 60.0

@@ -1,4 +1,8 @@
-"""Exit codes of the helpers: what the operator decides on without reading a log."""
+"""Exit codes of the helpers: what the operator decides on without reading a log.
+
+Both sides of the protocol take them from here. The values follow sysexits.h where it has a fitting
+one. Nothing else may be imported: the helpers must start fast.
+"""
 
 from __future__ import annotations
 
