@@ -9,6 +9,7 @@ from gradient_operator.cli.cluster import Cluster
 from gradient_operator.cli.main import invoke
 from tests.unit.cli.fake import FakeClient
 
+
 @pytest.fixture
 def client():
     return FakeClient()
