@@ -100,6 +100,13 @@ class TestObserving:
         assert (found.ledger["a"].phase, found.ledger["a"].attempt) == (P.STARTING, 2)
         assert found.ledger["a"].retry_at is None
 
+    def test_a_failure_and_its_retry_are_taken_up_in_one_look(self):
+        ledger = {"a": JobRecord(P.RUNNING, 1)}
+        pods = failed_pod(attempt=1), make_pod(attempt=2, main=running())
+        found = look(single(), *pods, ledger=ledger, policy=Policy(retries=1))
+        record = found.ledger["a"]
+        assert (record.phase, record.attempt, record.user_failures) == (P.RUNNING, 2, 1)
+
     def test_a_ledger_that_is_two_steps_behind_follows_the_later_pod(self):
         ledger = {"a": JobRecord(P.RUNNING, 1, pod_uid="uid-a-1")}
         found = look(single(), make_pod(attempt=2, main=running()), ledger=ledger)

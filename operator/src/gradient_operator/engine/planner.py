@@ -42,6 +42,9 @@ def plan(seen: Observation, now: float) -> Plan:
         record = step.ledger.get(name, JobRecord())
         if not record.phase.final:
             record = _advance(step, job, record)
+        while record.phase is JobPhase.PENDING and (name, record.attempt + 1) in seen.pods:
+            # Its failure was not recorded before a crash, but it was acted upon.
+            record = _advance(step, job, record)
         step.ledger[name] = record
     step.stop(
         pod
