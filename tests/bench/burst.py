@@ -96,7 +96,7 @@ LOAD = Load(
         Figure("rss_idle", "operator: memory before", "MiB", 0),
         *calls.rows("requests per run", digits=2),
     ),
-    seconds=240,
+    seconds=300,
     rounds=3,
     run=_run,
 )

@@ -91,7 +91,7 @@ LOAD = Load(
         Figure("size", "run object: size at the end", "kB", 0),
         *calls.rows("requests", digits=0),
     ),
-    seconds=240,
+    seconds=300,
     rounds=3,
     run=_run,
 )

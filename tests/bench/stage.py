@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,8 +35,23 @@ async def play(
     """
     seen = Observer(arena.client, arena.namespace)
     await seen.begin()
+    measured = await _play(arena, contestant, seen, bare=bare, operator=operator)
+    if not seen.interruptions:
+        return measured
+    note = f"the bench's own watches had to be opened again ({seen.interruptions} times)"
+    return replace(measured, notes=(*measured.notes, note))
+
+
+async def _play(
+    arena: Arena,
+    contestant: Contestant,
+    seen: Observer,
+    *,
+    bare: BarePlay,
+    operator: OperatorPlay,
+) -> Measurement:
     if not contestant.is_operator:
-        return await _together(bare(arena, seen), seen.follow_pods())
+        return await together(bare(arena, seen), seen.follow_pods())
     folder = Path(tempfile.mkdtemp(prefix=f"{contestant}-", dir=arena.folder))
     finalizer = contestant is Contestant.OPERATOR
     async with operating(
@@ -46,7 +61,7 @@ async def play(
         folder=folder,
     ) as process:
         try:
-            return await _together(
+            return await together(
                 operator(arena, seen, process),
                 seen.follow_pods(),
                 seen.follow_runs(),
@@ -57,8 +72,11 @@ async def play(
             raise
 
 
-async def _together(work: Awaitable[T], *beside: Coroutine[Any, Any, None]) -> T:
-    """The result of `work`; what runs beside it never ends by itself but with an error."""
+async def together(work: Awaitable[T], *beside: Coroutine[Any, Any, None]) -> T:
+    """The result of `work`; what runs `beside` it never ends by itself but with an error.
+
+    Whichever ends first ends the others.
+    """
     main = asyncio.ensure_future(work)
     others = [asyncio.create_task(coroutine) for coroutine in beside]
     tasks: set[asyncio.Future[Any]] = {main, *others}
