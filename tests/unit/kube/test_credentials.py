@@ -18,7 +18,7 @@ from gradient_operator.kube.credentials import (
 )
 from gradient_operator.kube.errors import Forbidden
 from gradient_operator.kube.resources import RUNS
-from tests.unit.kube.faulty_api import fails
+from tests.unit.kube.faults import fails
 
 
 def write(path: Path, *, user: dict, cluster: dict | None = None, name: str = "one", **context):

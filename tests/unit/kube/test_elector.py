@@ -9,7 +9,7 @@ from gradient_operator.kube.elector import ElectionTimes, LeadershipLost, LeaseE
 from gradient_operator.kube.resources import LEASES
 from gradient_operator.observability.metrics import Metrics
 from tests.unit.kube.behaviours import QUICK, ElectorBehaviour, elector
-from tests.unit.kube.faulty_api import fails, hangs, resets
+from tests.unit.kube.faults import fails, hangs, resets
 
 
 class TestOnTheServerInMemory(ElectorBehaviour):

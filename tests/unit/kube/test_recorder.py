@@ -7,7 +7,7 @@ from gradient_operator.kube import recorder as module
 from gradient_operator.kube.recorder import EventLimits, EventRecorder, ObjectReference
 from gradient_operator.kube.resources import EVENTS
 from gradient_operator.observability.metrics import Metrics
-from tests.unit.kube.faulty_api import fails, resets
+from tests.unit.kube.faults import fails, resets
 
 RUN = ObjectReference("gradient.run/v1alpha1", "GradientRun", "run-1", "ns", "uid-run")
 

@@ -12,16 +12,8 @@ from tests.unit.kube.behaviours import (
     ReflectorBehaviour,
     project,
 )
-from tests.unit.kube.faulty_api import (
-    FaultyApi,
-    fails,
-    hangs,
-    quick,
-    resets,
-    says,
-    status,
-    streams,
-)
+from tests.unit.kube.faults import fails, hangs, resets, says, status, streams
+from tests.unit.kube.faulty_api import FaultyApi, quick
 
 PLURAL = CONFIG_MAPS.plural
 

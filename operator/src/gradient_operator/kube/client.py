@@ -6,13 +6,13 @@ creates a thousand Pods in a second. Everything that comes back is the server's 
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from gradient_operator.kube.codec import decode, encode, query_of
 from gradient_operator.kube.credentials import load_credentials
-from gradient_operator.kube.errors import Gone, ServerError, error_of_status
+from gradient_operator.kube.errors import Gone, error_of_status
 from gradient_operator.kube.lines import lines_of
 from gradient_operator.kube.resources import PODS
 from gradient_operator.kube.transport import (
@@ -118,7 +118,7 @@ class KubeClient:
         Raises:
             Gone: the walk took longer than the server keeps old versions (5 minutes).
         """
-        query = _query(
+        query = query_of(
             labelSelector=label_selector, fieldSelector=field_selector, limit=limit or None
         )
         while True:
@@ -177,7 +177,7 @@ class KubeClient:
             method="POST",
             path=path,
             resource=resource.plural,
-            body=_encode(body),
+            body=encode(body),
             replay=False,
         )
         return await self._json(call)
@@ -247,7 +247,7 @@ class KubeClient:
             resource,
             body=complete,
             kind="application/apply-patch+yaml",
-            query=_query(fieldManager=field_manager, force=str(force).lower()),
+            query=query_of(fieldManager=field_manager, force=str(force).lower()),
         )
 
     async def delete(
@@ -269,7 +269,7 @@ class KubeClient:
             NotFound: it is not there (any more: perhaps from an earlier attempt).
             Conflict: an object of that name is there, but not that one.
         """
-        preconditions = _query(uid=uid, resourceVersion=resource_version)
+        preconditions = query_of(uid=uid, resourceVersion=resource_version)
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if preconditions:
             options["preconditions"] = preconditions
@@ -282,7 +282,7 @@ class KubeClient:
             method="DELETE",
             path=resource.path(namespace, name),
             resource=resource.plural,
-            body=_encode(options),
+            body=encode(options),
         )
         await self._transport.request(call)
 
@@ -304,7 +304,7 @@ class KubeClient:
             Gone: the version is too old: list again.
             Unreachable: the connection broke, or was silent for 75 s.
         """
-        query = _query(
+        query = query_of(
             watch="true",
             allowWatchBookmarks="true",
             resourceVersion=resource_version,
@@ -315,7 +315,7 @@ class KubeClient:
         lines = lines_of(self._transport, call, whole=True)
         async with aclosing(lines):
             async for line in lines:
-                event = _decode(line, call)
+                event = decode(line, call)
                 if event["type"] == "ERROR":
                     raise error_of_status(event["object"])
                 yield event
@@ -335,7 +335,7 @@ class KubeClient:
         `since` is in seconds before now. A followed log may be silent for as long as the
         container is.
         """
-        query = _query(
+        query = query_of(
             container=container,
             follow="true" if follow else None,
             tailLines=tail_lines,
@@ -367,35 +367,18 @@ class KubeClient:
             path=path,
             resource=resource.plural,
             query=query or {},
-            body=_encode(body),
+            body=encode(body),
             content_type=kind,
             replay=replay,
         )
         return await self._json(call)
 
     async def _json(self, call: Call) -> dict[str, Any]:
-        return _decode(await self._transport.request(call), call)
+        return decode(await self._transport.request(call), call)
 
 
 def _call(verb: str, resource: Resource, path: str, query: dict[str, str] | None = None) -> Call:
     return Call(verb=verb, method="GET", path=path, resource=resource.plural, query=query or {})
-
-
-def _query(**values: str | int | None) -> dict[str, str]:
-    return {key: str(value) for key, value in values.items() if value is not None}
-
-
-def _decode(text: bytes, call: Call) -> dict[str, Any]:
-    try:
-        # Decoded here because `json` would first guess the encoding, at a tenth of the cost.
-        value: dict[str, Any] = json.loads(text.decode())
-    except ValueError as error:
-        raise ServerError(f"{call.method} {call.path}: the answer is no JSON: {error}") from error
-    return value
-
-
-def _encode(body: object) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _namespace_of(resource: Resource, body: dict[str, Any]) -> str | None:
