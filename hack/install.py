@@ -28,6 +28,9 @@ IDENTITIES = "seaweedfs-identities"
 OVERLAYS = ROOT / "manifests" / "overlays"
 ESTABLISHED_SECONDS = 60
 ROLLOUT_SECONDS = 240
+LOOK_SECONDS = 10
+MOST_RESTARTS = 2
+UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +158,39 @@ def generation(kubectl: Kubectl, workload: str) -> str:
     return kubectl(*words, "-o", "jsonpath={.metadata.generation}")
 
 
+def stuck(kubectl: Kubectl, name: str) -> str:
+    """Why a workload's Pods will not get ready by waiting, as a sentence; empty if they may."""
+    words = ("get", "pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={name}", "-o", "json")
+    for pod in json.loads(kubectl(*words))["items"]:
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            reason = container.get("state", {}).get("waiting", {}).get("reason", "")
+            where = f"container {container['name']} of Pod {pod['metadata']['name']}"
+            if reason == "CrashLoopBackOff" and container["restartCount"] >= MOST_RESTARTS:
+                pod_name = pod["metadata"]["name"]
+                log = kubectl.attempt(
+                    "logs", "-n", NAMESPACE, pod_name, "--previous", "--tail=3"
+                ).output
+                return f"{where} keeps ending; its last words:\n{log}"
+            if reason in UNPULLABLE:
+                return f"{where} has no image ({reason}): `make load`, then `make install` again"
+    return ""
+
+
 def roll_out(kubectl: Kubectl, workload: str) -> None:
-    """Wait until a workload is ready, and show its Pods where it does not get there."""
-    limit = f"--timeout={ROLLOUT_SECONDS}s"
-    with step(f"{workload} is ready"):
-        done = kubectl.attempt("rollout", "status", workload, "-n", NAMESPACE, limit)
-        if done.succeeded:
-            return
-    pods = kubectl.attempt("get", "pods", "-n", NAMESPACE, "-o", "wide").output
+    """Wait until a workload is ready, and say why where it does not get there."""
     name = workload.partition("/")[2]
+    with step(f"{workload} is ready"):
+        for _ in range(ROLLOUT_SECONDS // LOOK_SECONDS):
+            limit = f"--timeout={LOOK_SECONDS}s"
+            if kubectl.attempt("rollout", "status", workload, "-n", NAMESPACE, limit).succeeded:
+                return
+            why = stuck(kubectl, name)
+            if why:
+                raise SetupError(f"{workload} does not get ready: {why}")
+    pods = kubectl.attempt("get", "pods", "-n", NAMESPACE, "-o", "wide").output
     raise SetupError(
         f"{workload} is not ready after {ROLLOUT_SECONDS} s\n{pods}"
-        f"see why with: kubectl -n {NAMESPACE} describe pods -l app.kubernetes.io/name={name}\n"
-        "if an image is missing there: `make load`, then `make install` again"
+        f"see why with: kubectl -n {NAMESPACE} describe pods -l app.kubernetes.io/name={name}"
     )
 
 

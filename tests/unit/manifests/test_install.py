@@ -104,15 +104,33 @@ def test_a_cluster_that_does_not_answer_is_told_apart(monkeypatch, tmp_path):
 
 
 class Unready:
+    """A cluster whose workload never gets ready, for the reason in its Pod's container."""
+
+    def __init__(self, reason, *, restarts=0):
+        state = {"waiting": {"reason": reason}}
+        container = {"name": "operator", "restartCount": restarts, "state": state}
+        pod = {"metadata": {"name": "one"}, "status": {"containerStatuses": [container]}}
+        self.pods = json.dumps({"items": [pod]})
+
+    def __call__(self, *words, text=None):
+        return self.pods
+
     def attempt(self, *words, text=None):
         if words[0] == "rollout":
             return Result(code=1, output="", errors="timed out")
-        return Result(code=0, output="gradient-operator-1 0/1 ErrImageNeverPull\n", errors="")
+        said = "no such file\n" if words[0] == "logs" else "one 0/1 Pending\n"
+        return Result(code=0, output=said, errors="")
 
 
-def test_a_workload_that_does_not_get_ready_is_shown_with_the_remedy():
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        (Unready("ErrImageNeverPull"), "make load"),
+        (Unready("CrashLoopBackOff", restarts=2), "no such file"),
+        (Unready("ContainerCreating"), "describe pods -l app.kubernetes.io/name=gradient-operator"),
+    ],
+)
+def test_a_workload_that_does_not_get_ready_is_shown_with_the_remedy(cluster, said):
     with pytest.raises(SetupError) as caught:
-        install.roll_out(Unready(), "deployment/gradient-operator")
-    assert "ErrImageNeverPull" in str(caught.value)
-    assert "describe pods -l app.kubernetes.io/name=gradient-operator" in str(caught.value)
-    assert "make load" in str(caught.value)
+        install.roll_out(cluster, "deployment/gradient-operator")
+    assert said in str(caught.value)
