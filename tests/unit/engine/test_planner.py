@@ -310,9 +310,20 @@ class TestOutputs:
         }
 
     def test_outputs_that_were_never_declared_are_dropped(self):
-        result = UploadResult(outputs={"other": OutputRecord(value="x")})
+        outputs = {"model": self.version, "other": OutputRecord(value="x")}
+        results = {self.pod.uid: UploadResult(outputs=outputs)}
+        found = self.look(results=results, committed=frozenset({self.pod.uid}))
+        assert set(found.ledger["a"].outputs) == {"model"}
+
+    def test_a_result_without_a_declared_dataset_is_a_failed_upload(self):
+        result = UploadResult(outputs={"acc": OutputRecord(value="0.9")})
         found = self.look(results={self.pod.uid: result})
-        assert (found.ledger["a"].phase, dict(found.ledger["a"].outputs)) == (P.SUCCEEDED, {})
+        assert found.failures[0][1].message == "the uploader says nothing of the output 'model'"
+
+    def test_a_record_without_news_is_not_made_anew(self):
+        first = look(single(), make_pod(main=running()))
+        again = look(single(), make_pod(main=running()), ledger=first.ledger)
+        assert again.ledger["a"] is first.ledger["a"]
 
     def test_a_result_that_did_not_fit_is_read_first(self):
         found = self.look(results={self.pod.uid: UploadResult(truncated=True)})

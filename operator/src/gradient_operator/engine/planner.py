@@ -6,6 +6,7 @@ succeeded; a final job never changes; planning again from the outcome of a plan 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gradient_operator.engine import ending, leftovers, starting, verdict
 from gradient_operator.engine.model import (
@@ -191,33 +192,45 @@ def _model(step: _Step, job: compiled.CompiledJob, record: JobRecord) -> JobReco
 def _observed(
     step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRecord
 ) -> JobRecord:
-    record = replace(
-        record,
-        pod=pod.name,
-        pod_uid=pod.uid,
-        node=pod.node or None,
-        ready_at=record.ready_at if record.ready_at is not None else pod.created_at,
-        started_at=pod.main.started_at if pod.main else None,
-        finished_at=pod.main.finished_at if pod.main else None,
-        reason=None,
-        message=None,
-        exit_code=None,
-    )
     outcome = _in_time(step, pod, judge(pod, step.seen.results.get(pod.uid)))
+    facts: dict[str, Any] = {
+        "pod": pod.name,
+        "pod_uid": pod.uid,
+        "node": pod.node or None,
+        "ready_at": record.ready_at if record.ready_at is not None else pod.created_at,
+        "started_at": pod.main.started_at if pod.main else None,
+        "finished_at": pod.main.finished_at if pod.main else None,
+        "reason": None,
+        "message": None,
+        "exit_code": None,
+    }
     if step.seen.cancel and not isinstance(outcome, Done):
-        return _cancelled(step, record, pod, going=isinstance(outcome, Going))
+        return _cancelled(step, replace(record, **facts), pod, going=isinstance(outcome, Going))
     match outcome:
         case Going(phase):
-            return _going(step, job, replace(record, phase=phase), pod)
+            waiting = _waiting(step.seen, pod, phase)
+            if waiting is not None:
+                facts |= {"reason": waiting.reason, "message": waiting.message}
+            return _going(step, job, _updated(record, phase=phase, **facts), pod, waiting)
         case Broken(failure):
             if pod.uploader is not None and pod.uploader.running:
                 step.actions.append(AbortUpload(job.name, pod.uid))
-            return _failed(step, job, record, failure)
+            return _failed(step, job, replace(record, **facts), failure)
         case Unread():
             step.actions.append(ReadResult(job.name, pod.uid))
-            return replace(record, phase=JobPhase.UPLOADING, reason="ReadingResult")
+            return replace(
+                record, **{**facts, "phase": JobPhase.UPLOADING, "reason": "ReadingResult"}
+            )
         case Done(result):
-            return _done(step, job, record, pod, result.outputs if result else {})
+            found = result.outputs if result else {}
+            return _done(step, job, replace(record, **facts), pod, found)
+
+
+def _updated(record: JobRecord, **facts: Any) -> JobRecord:
+    """The record with these facts; itself if it has them: most Pods say nothing new."""
+    if all(getattr(record, name) == value for name, value in facts.items()):
+        return record
+    return replace(record, **facts)
 
 
 def _in_time(step: _Step, pod: PodRecord, outcome: Outcome) -> Outcome:
@@ -240,10 +253,13 @@ def _done(
     pod: PodRecord,
     found: Mapping[str, OutputRecord],
 ) -> JobRecord:
+    for output in job.outputs:
+        stored = output.type == "dataset" or _copied(step.seen, job.name, output.name)
+        if stored and (output.name not in found or found[output.name].digest is None):
+            text = f"the uploader says nothing of the output {output.name!r}"
+            return _failed(step, job, record, Failure(FailureClass.UPLOAD, "UploadFailed", text))
     versions = {
-        output.name: found[output.name]
-        for output in job.outputs
-        if output.type == "dataset" and output.name in found
+        output.name: found[output.name] for output in job.outputs if output.type == "dataset"
     }
     if versions and pod.uid not in step.seen.committed:
         step.actions.append(CommitOutputs(job.name, pod.uid, versions))
@@ -268,19 +284,32 @@ def _named_versions(
     return named
 
 
-def _going(step: _Step, job: compiled.CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
-    if record.phase is JobPhase.UPLOADING and step.seen.storage_problem:
-        return replace(record, reason="StorageUnavailable", message=step.seen.storage_problem)
-    if record.phase is not JobPhase.STARTING:
-        return record
-    waiting = why(pod, secret_name=step.seen.policy.secret_name)
-    said = step.seen.mount_problems.get(pod.uid)
+def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase) -> Waiting | None:
+    """What an attempt under way waits for; None: it works."""
+    stuck = Waiting("StorageUnavailable", seen.storage_problem) if seen.storage_problem else None
+    if phase is JobPhase.UPLOADING:
+        return stuck
+    if phase is not JobPhase.STARTING:
+        return None
+    waiting = why(pod, secret_name=seen.policy.secret_name)
+    said = seen.mount_problems.get(pod.uid)
     if waiting.reason == "Starting" and said:
-        waiting = why_not_mounted(pod, said, secret_name=step.seen.policy.secret_name)
+        waiting = why_not_mounted(pod, said, secret_name=seen.policy.secret_name)
     helped = pod.has_uploader or pod.fetch is not None
-    if waiting.reason in {"Starting", "Fetching"} and helped and step.seen.storage_problem:
-        waiting = Waiting("StorageUnavailable", step.seen.storage_problem)
-    record = replace(record, reason=waiting.reason, message=waiting.message)
+    if stuck is not None and helped and waiting.reason in {"Starting", "Fetching"}:
+        return stuck
+    return waiting
+
+
+def _going(
+    step: _Step,
+    job: compiled.CompiledJob,
+    record: JobRecord,
+    pod: PodRecord,
+    waiting: Waiting | None,
+) -> JobRecord:
+    if waiting is None or record.phase is not JobPhase.STARTING:
+        return record
     limit = starting.limit(pod, waiting)
     if limit is None:
         return record
