@@ -35,7 +35,11 @@ async def play(
     """
     seen = Observer(arena.client, arena.namespace)
     await seen.begin()
-    measured = await _play(arena, contestant, seen, bare=bare, operator=operator)
+    try:
+        measured = await _play(arena, contestant, seen, bare=bare, operator=operator)
+    except asyncio.CancelledError:  # too slow, or interrupted: say how far it came
+        print(f"  {seen.progress()}")
+        raise
     if not seen.interruptions:
         return measured
     note = f"the bench's own watches had to be opened again ({seen.interruptions} times)"
@@ -68,7 +72,7 @@ async def _play(
                 process.ended(),
             )
         except asyncio.CancelledError:
-            print(f"  {seen.progress()}; the operator's last warnings: {process.words()}")
+            print(f"  the operator's last warnings: {process.words()}")
             raise
 
 
