@@ -117,10 +117,15 @@ class Rim:
         key = (metadata["namespace"], metadata["name"])
         known = self._definitions.providers
         before = known.get(key)
+        try:
+            spec = StorageProviderSpec.model_validate(body.get("spec", {}))
+        except ValidationError as error:
+            logger.warning("storage provider %s is invalid: %s", "/".join(key), error)
+            return
         if gone:
             known.pop(key, None)
         else:
-            known[key] = StorageProviderSpec.model_validate(body.get("spec", {}))
+            known[key] = spec
         if known.get(key) != before:
             self._definitions_changed()
 

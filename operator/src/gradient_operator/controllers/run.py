@@ -7,7 +7,7 @@ after the status that holds its result was acknowledged.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from gradient_operator.controllers import (
@@ -18,11 +18,12 @@ from gradient_operator.controllers import (
     transitions,
 )
 from gradient_operator.controllers.pinning import StartRefused
-from gradient_operator.controllers.records import RunView, project_pod
+from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run_apply import Applier, NotLeading
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Key, Services
 from gradient_operator.controllers.storage import StorageProbe
+from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
     Failure,
     FailureClass,
@@ -43,6 +44,8 @@ STATUS_PAUSE: Final = 1.0
 """Seconds between two writes of one run's status, except where somebody waits for the news."""
 FIRST_STATUS_PAUSE: Final = 0.25
 """Seconds that a new run's first write waits: a run of one short job then needs only one."""
+CLOCK_SKEW: Final = 60.0
+"""Seconds by which the clocks of the API server and of this process may differ."""
 _ROUNDS: Final = 16
 """Plans in one look: each one after the first follows an action that changed what is known."""
 
@@ -63,6 +66,7 @@ class RunController:
         self._applier = applier
         self._probe = probe
         self._states: dict[str, RunState] = {}
+        self._began = services.clock()
         probe.watch(self._endpoints)
 
     def _endpoints(self) -> set[str]:
@@ -95,16 +99,18 @@ class RunController:
         """
         view = self._runs.get((key.namespace, key.name))
         pods = self._services.pods.of(key.namespace, key.name)
-        await self._release_strangers(view, pods)
+        await self._release_strangers(key, view, pods)
         if view is None or view.deleting:
             self._forget(key)
             return
         if view.final:
             self._states.pop(view.uid, None)
-            await self._release([pod for pod in pods.values() if pod.held])
+            await self._let_go(pods.values())
             return
         state = self._states.get(view.uid)
         if state is None:
+            self._forget(key)
+            view = await self._fresh(view)
             try:
                 state = await run_start.begin(self._services, view)
             except StartRefused as refused:
@@ -115,43 +121,82 @@ class RunController:
             self._states[view.uid] = state
         await self._advance(key, view, state)
 
+    async def _fresh(self, view: RunView) -> RunView:
+        """The run as it is now, if the leader before may have written what the cache lacks."""
+        if view.created_at is not None and view.created_at > self._began + CLOCK_SKEW:
+            return view
+        run = await self._services.client.get(RUNS, name=view.name, namespace=view.namespace)
+        fresh = project_run(run)
+        if fresh.uid != view.uid or fresh.final:
+            raise Conflict(f"run {view.name} has changed meanwhile")
+        return fresh
+
     def _forget(self, key: Key) -> None:
         for uid, state in list(self._states.items()):
             run = state.identity
             if (run.namespace, run.name) == (key.namespace, key.name):
                 del self._states[uid]
 
-    async def _release_strangers(self, view: RunView | None, pods: Mapping[str, PodRecord]) -> None:
+    async def _release_strangers(
+        self, key: Key, view: RunView | None, pods: Mapping[str, PodRecord]
+    ) -> None:
         """Pods of a run that is gone, or of an earlier one of this name, must not hang."""
         alive = view.uid if view is not None and not view.deleting else ""
-        await self._release([pod for pod in pods.values() if pod.held and pod.run_uid != alive])
+        strangers = [pod for pod in pods.values() if pod.run_uid != alive]
+        if strangers and view is None and await self._exists(key):
+            return  # its watch is behind that of the Pods
+        await self._release([pod for pod in strangers if pod.held])
+        # Garbage collection gives them all the time that an upload would have.
+        await self._stop(pod for pod in strangers if pod.deleting)
+
+    async def _exists(self, key: Key) -> bool:
+        try:
+            await self._services.client.get(RUNS, name=key.name, namespace=key.namespace)
+        except NotFound:
+            return False
+        return True
+
+    async def _let_go(self, pods: Iterable[PodRecord]) -> None:
+        """Release the Pods of a run that has ended, and stop what should not be there."""
+        await self._stop(pods)
+        await self._release([pod for pod in pods if pod.held])
+
+    async def _stop(self, pods: Iterable[PodRecord]) -> None:
+        found = list(pods)
+        actions = leftovers.stop(found)
+        if actions and not self._services.is_leader():
+            raise NotLeading
+        namespace = found[0].namespace if found else ""
+        await asyncio.gather(*(self._applier.delete(namespace, action) for action in actions))
 
     async def _advance(self, key: Key, view: RunView, state: RunState) -> None:
         services = self._services
         state.noticed_at = time.monotonic()
         run_start.refresh_storage(services, state, view)
         run_start.choose_volumes(services, state)
-        if not state.recorded and (state.pinned or state.volumes):
+        if not state.decisions_recorded:
             await self._write(view, state)
         await self._ask_about_starting(key, view, state)
         before = state.ledger
-        found = self._plan(view, state)
-        found = await self._confirm_lost(view, state, found)
-        error: BaseException | None = None
+        found = await self._confirmed_plan(view, state)
+        error: Exception | None = None
         failures: list[tuple[str, Failure]] = []
         for _ in range(_ROUNDS):
             self._take(state, found)
             failures += found.failures
             try:
                 again = await self._applier.apply(state, found.actions)
-            except (KubeError, OSError) as failed:
+            except NotLeading:
+                raise
+            except Exception as failed:  # noqa: BLE001 - raised again below
                 # The status is written all the same: it says what is wrong.
-                error, found = failed, self._plan(view, state)
+                error, found = failed, await self._confirmed_plan(view, state)
                 self._take(state, found)
+                failures += found.failures
                 break
             if not again:
                 break
-            found = self._plan(view, state)
+            found = await self._confirmed_plan(view, state)
         transitions.tell(
             services,
             state,
@@ -222,8 +267,9 @@ class RunController:
                 state.mount_problems[pod.uid] = said
         services.queue.add_after(key, due - now)
 
-    async def _confirm_lost(self, view: RunView, state: RunState, found: Plan) -> Plan:
+    async def _confirmed_plan(self, view: RunView, state: RunState) -> Plan:
         """A Pod that the cache lacks may only be late: ask before an attempt is given up."""
+        found = self._plan(view, state)
         lost = [job for job, failure in found.failures if failure.kind is FailureClass.LOST]
         back = False
         for job in lost:
@@ -288,8 +334,7 @@ class RunController:
             await self._services.client.merge_patch(
                 RUNS, body, name=view.name, namespace=view.namespace, subresource="status"
             )
-        except (NotFound, Conflict):
-            # Deleted, or replaced by another run of that name: what we know of it is worthless.
+        except NotFound:
             writes.labels("GradientRun", "gone").inc()
             self._states.pop(view.uid, None)
             raise

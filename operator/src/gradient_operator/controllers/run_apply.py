@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,7 +86,8 @@ class Applier:
             case CreatePod(job, attempt):
                 return await self._create_pod(state, state.workflow.jobs[job], attempt)
             case DeletePod():
-                return await self._delete_pod(state, action)
+                await self.delete(state.identity.namespace, action)
+                return False
             case AbortUpload(_, pod_uid):
                 return await self._abort(state, pod_uid)
             case CommitOutputs():
@@ -98,16 +100,16 @@ class Applier:
     async def _create_pod(self, state: RunState, job: CompiledJob, attempt: int) -> bool:
         body = build_pod(self._request(state, job, attempt))
         try:
-            await self._prepare(state, job)
+            await self._prepare(state, job, helped="initContainers" in body["spec"])
             async with self.bucket.request():
                 waited = time.monotonic() - state.noticed_at
                 self.services.metrics.reaction_seconds.observe(waited)
                 created = await self.services.client.create(PODS, body)
         except AlreadyExists:
             return await self._adopt(state, job, body["metadata"]["name"])
-        except (Invalid, Forbidden) as error:
+        except (Invalid, Forbidden, Conflict) as error:
             # A quota, Pod Security or an image name that is none: shown, and tried again later.
-            state.problems[job.name] = f"the API server refuses its Pod: {error.message}"
+            state.problems[job.name] = f"its Pod cannot be made: {error.message}"
             raise
         ready_at = state.ledger[job.name].ready_at
         if attempt == 1 and ready_at is not None:
@@ -115,7 +117,7 @@ class Applier:
             self.services.metrics.job_wait_creation_seconds.observe(max(0.0, waited))
         state.problems.pop(job.name, None)
         self.services.assume_pod(project_pod(created))
-        return False
+        return True
 
     async def _adopt(self, state: RunState, job: CompiledJob, name: str) -> bool:
         """A Pod of that name exists: from before a crash, or somebody else's."""
@@ -129,15 +131,15 @@ class Applier:
             raise Conflict(state.problems[job.name])
         state.problems.pop(job.name, None)
         self.services.assume_pod(found)
-        return False
+        return True
 
-    async def _prepare(self, state: RunState, job: CompiledJob) -> None:
+    async def _prepare(self, state: RunState, job: CompiledJob, *, helped: bool) -> None:
         """Make what the Pod mounts: claims, and the Secret of the default provider."""
         for claim, volume in inputs.claims_of(job, state.volumes).items():
             if claim not in state.claims:
                 await self._create_claim(state, claim, volume)
                 state.claims.add(claim)
-        if self.handout is not None and state.provider is None:
+        if helped and self.handout is not None and state.provider is None:
             await self.handout.ensure(state.identity.namespace)
 
     async def _create_claim(self, state: RunState, claim: str, volume: VolumeRecord) -> None:
@@ -171,7 +173,13 @@ class Applier:
         try:
             await self.services.client.create(CLAIMS, body)
         except AlreadyExists:
-            return
+            found = await self.services.client.get(CLAIMS, name=claim, namespace=run.namespace)
+            labels = found["metadata"].get("labels") or {}
+            if labels.get(names.LABEL_RUN_UID) != run.uid:
+                raise Conflict(
+                    f"a claim called {claim} exists that does not belong to this run: an earlier "
+                    "run's goes with its Pods, delete another one"
+                ) from None
 
     def _request(self, state: RunState, job: CompiledJob, attempt: int) -> PodRequest:
         config = self.services.config
@@ -201,18 +209,16 @@ class Applier:
             ),
         )
 
-    async def _delete_pod(self, state: RunState, action: DeletePod) -> bool:
-        try:
+    async def delete(self, namespace: str, action: DeletePod) -> None:
+        """Delete one Pod; one that is gone, or another one of its name, is none of ours."""
+        with suppress(NotFound, Conflict):
             await self.services.client.delete(
                 PODS,
                 name=action.name,
-                namespace=state.identity.namespace,
+                namespace=namespace,
                 uid=action.uid,
                 grace_seconds=action.grace_seconds,
             )
-        except (NotFound, Conflict):
-            return False
-        return False
 
     async def _abort(self, state: RunState, pod_uid: str) -> bool:
         if self.store is not None and state.provider is None:
@@ -271,8 +277,11 @@ class Applier:
             state.models[job.name] = await commit.register_model(
                 self.services.client, job, source=self._source(state, job), version=version
             )
-        except (StartRefused, Invalid, Forbidden) as error:
-            state.problems[job.name] = f"the model cannot be registered: {error}"
+        except StartRefused as refused:
+            state.problems[job.name] = f"the model cannot be registered: {refused}"
+            return False
+        except (Invalid, Forbidden) as error:
+            state.problems[job.name] = f"the model cannot be registered: {error.message}"
             raise
         state.problems.pop(job.name, None)
         return True

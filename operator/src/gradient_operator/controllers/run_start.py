@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from gradient_operator.api.run import RunInput
 from gradient_operator.api.times import parse_time
 from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.ledger import load_jobs, load_volumes
@@ -21,7 +18,7 @@ from gradient_operator.pods.request import Storage
 from gradient_operator.workflow.compile import compile_file
 from gradient_operator.workflow.model import CompiledWorkflow, Refused
 from gradient_operator.workflow.state import event_of
-from gradient_operator.workflow.validate import parse_file
+from gradient_operator.workflow.validate import parse_run
 
 
 async def begin(services: Services, view: RunView) -> RunState:
@@ -32,18 +29,11 @@ async def begin(services: Services, view: RunView) -> RunState:
         KubeError: the API server does not answer; try again.
     """
     try:
-        file = parse_file(view.spec.get("definition", {}))
-        policy = Policy.model_validate(view.spec.get("policy") or {})
-        given = {
-            name: RunInput.model_validate(value)
-            for name, value in (view.spec.get("inputs") or {}).items()
-        }
-        compiled = compile_file(file, given=given)
+        spec = parse_run(view.spec)
+        workflow = compile_file(spec.definition, given=spec.inputs or {}).workflow
     except Refused as refused:
-        raise StartRefused("InvalidDefinition", str(refused)) from None
-    except ValidationError as error:
-        raise StartRefused("InvalidSpec", str(error)) from None
-    workflow = compiled.workflow
+        raise StartRefused("InvalidDefinition", refused.summary()) from None
+    policy = spec.policy or Policy()
     provider = policy.datasets.provider
     status = view.status
     resumed = bool(status.get("startedAt"))
@@ -56,7 +46,7 @@ async def begin(services: Services, view: RunView) -> RunState:
     )
     storage, storage_error = _storage(services, view, provider)
     state = RunState(
-        identity=identity_of(view, event_of(file).ref or ""),
+        identity=identity_of(view, event_of(spec.definition).ref or ""),
         workflow=workflow,
         policy=policy,
         provider=provider,

@@ -56,9 +56,16 @@ class RunState:
     """The status as the API server has acknowledged it."""
     written_at: float = float("-inf")
     recorded: bool = False
-    """Whether pins and volumes stand in the status: no Pod may be made before."""
+    """Whether a status was ever written."""
     noticed_at: float = 0.0
     """When the present look at the run began, on the monotonic clock."""
+
+    @property
+    def decisions_recorded(self) -> bool:
+        """Whether pins and volumes stand in the status: no Pod may be made before."""
+        return (not self.pinned or "inputs" in self.written) and (
+            not self.volumes or "volumes" in self.written
+        )
 
     def ended(self, pod: PodRecord) -> bool:
         """Whether the acknowledged status holds the end of the attempt that this Pod was."""

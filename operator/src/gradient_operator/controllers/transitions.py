@@ -28,8 +28,10 @@ def tell(
         _attempt_failed(services, state, job, failure)
     for name, record in state.ledger.items():
         old = before.get(name, JobRecord())
+        if record.started_at is not None and old.started_at is None:
+            _started(services, state, name, record, pods.get((name, record.attempt)))
         if record.phase is not old.phase:
-            _changed(services, state, name, record, pods.get((name, record.attempt)))
+            _changed(services, state, name, record)
 
 
 def _attempt_failed(services: Services, state: RunState, job: str, failure: Failure) -> None:
@@ -46,12 +48,8 @@ def _attempt_failed(services: Services, state: RunState, job: str, failure: Fail
     )
 
 
-def _changed(
-    services: Services, state: RunState, name: str, record: JobRecord, pod: PodRecord | None
-) -> None:
-    if record.phase is JobPhase.RUNNING and pod is not None:
-        _started(services, state, name, record, pod)
-    elif record.phase is JobPhase.SUCCEEDED:
+def _changed(services: Services, state: RunState, name: str, record: JobRecord) -> None:
+    if record.phase is JobPhase.SUCCEEDED:
         note = f"job {name} succeeded"
         services.recorder.record(reference(state), type="Normal", reason="JobSucceeded", note=note)
     elif record.phase is JobPhase.OMITTED:
@@ -62,8 +60,10 @@ def _changed(
 
 
 def _started(
-    services: Services, state: RunState, name: str, record: JobRecord, pod: PodRecord
+    services: Services, state: RunState, name: str, record: JobRecord, pod: PodRecord | None
 ) -> None:
+    if pod is None:
+        return  # a job of the operator itself
     machine = state.workflow.jobs[name].instance_type
     metrics = services.metrics
     if pod.created_at is not None and pod.scheduled_at is not None:

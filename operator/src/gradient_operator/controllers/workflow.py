@@ -45,8 +45,8 @@ class WorkflowController:
         self._services = services
         self._workflows = workflows
         self._runs = runs
-        self._written: dict[str, dict[str, Any]] = {}
-        """The status as acknowledged, by UID: newer than what the watch has brought."""
+        self._written: dict[Key, tuple[str, dict[str, Any]]] = {}
+        """UID and status as acknowledged: newer than what the watch has brought."""
 
     async def reconcile(self, key: Key) -> None:
         """Look at one workflow.
@@ -55,18 +55,18 @@ class WorkflowController:
             KubeError: something could not be done now; look again.
         """
         body = self._workflows.get((key.namespace, key.name))
-        if body is None:
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            self._written.pop(key, None)
             return
-        metadata = body["metadata"]
-        if "deletionTimestamp" in metadata:
-            self._written.pop(metadata["uid"], None)
-            return
-        before = self._written.get(metadata["uid"]) or dict(body.get("status", {}))
+        uid = body["metadata"]["uid"]
+        known, before = self._written.get(key, ("", {}))
+        if known != uid:
+            before = dict(body.get("status", {}))
         status = await self._status(body, before)
         patch = difference(before, status)
         if patch:
             await self._patch(body, patch)
-            self._written[metadata["uid"]] = status
+            self._written[key] = uid, status
 
     async def _status(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         metadata = body["metadata"]
@@ -96,9 +96,9 @@ class WorkflowController:
         status["jobs"] = len(compiled.workflow.jobs)
         spec_hash = hashlib.sha256(text.encode()).hexdigest()
         starts, why = _starts(parsed)
+        status["specHash"] = spec_hash
         if starts and spec_hash != before.get("specHash"):
             name = await self._start(body, definition, spec_hash, before)
-            status["specHash"] = spec_hash
             status["lastRun"] = {"name": name}
             status["lastRun"] = self._last_run(metadata, status["lastRun"])
         warnings = "; ".join(str(problem) for problem in compiled.warnings[:_PROBLEMS_SHOWN])
@@ -115,11 +115,8 @@ class WorkflowController:
         return {"name": last["name"], "phase": view.phase.value}
 
     def _refusal(self, refused: Refused) -> conditions.Condition:
-        shown = "; ".join(str(problem) for problem in refused.problems[:_PROBLEMS_SHOWN])
-        more = len(refused.problems) - _PROBLEMS_SHOWN
-        text = f"{shown}; and {more} more" if more > 0 else shown
         reason = "".join(part.title() for part in refused.problems[0].rule.split("-"))
-        return conditions.Condition("Accepted", "False", reason, text)
+        return conditions.Condition("Accepted", "False", reason, refused.summary())
 
     def _finish(
         self,
@@ -224,7 +221,7 @@ class WorkflowController:
                 subresource="status",
             )
         except NotFound:
-            self._written.pop(metadata["uid"], None)
+            logger.info("workflow %s is gone", metadata["name"])
 
 
 def _starts(parsed: WorkflowSpec) -> tuple[bool, tuple[str, str]]:

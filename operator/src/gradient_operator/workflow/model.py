@@ -146,3 +146,9 @@ class Refused(ValueError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         super().__init__("; ".join(str(problem) for problem in problems))
+
+    def summary(self, most: int = 5) -> str:
+        """The first reasons, and how many more there are."""
+        shown = "; ".join(str(problem) for problem in self.problems[:most])
+        more = len(self.problems) - most
+        return f"{shown}; and {more} more" if more > 0 else shown
