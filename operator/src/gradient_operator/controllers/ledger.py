@@ -19,15 +19,20 @@ WAIT_MESSAGE_LIMIT: Final = 240
 """Characters of a message about a wait; a thousand jobs may wait at once."""
 FAILURE_MESSAGE_LIMIT: Final = 1_024
 _FAILURES_IN_FULL: Final = 20
-"""Failed jobs whose messages are kept in full; the others' are cut like waits."""
+"""Failed jobs whose messages are kept in full."""
+_WAITS_IN_FULL: Final = 100
+_FURTHER_LIMIT: Final = 160
+"""Characters of the messages of all others; mostly they say the same."""
 
 
 def dump_jobs(ledger: Mapping[str, JobRecord]) -> dict[str, dict[str, Any]]:
     """The field `status.jobs`."""
-    full = [name for name, record in ledger.items() if record.phase is JobPhase.FAILED]
-    kept = set(full[:_FAILURES_IN_FULL])
+    failed = [name for name, record in ledger.items() if record.phase is JobPhase.FAILED]
+    limits = dict.fromkeys(failed[:_FAILURES_IN_FULL], FAILURE_MESSAGE_LIMIT)
+    waiting = [name for name, record in ledger.items() if record.message and name not in limits]
+    limits |= dict.fromkeys(waiting[:_WAITS_IN_FULL], WAIT_MESSAGE_LIMIT)
     return {
-        name: dump_job(record, limit=FAILURE_MESSAGE_LIMIT if name in kept else WAIT_MESSAGE_LIMIT)
+        name: dump_job(record, limit=limits.get(name, _FURTHER_LIMIT))
         for name, record in ledger.items()
     }
 
@@ -39,7 +44,7 @@ def dump_job(record: JobRecord, *, limit: int) -> dict[str, Any]:
         "userFailures": record.user_failures or None,
         "infraFailures": record.infra_failures or None,
         "pod": record.pod,
-        "podUID": record.pod_uid,
+        "podUID": None if record.phase.final else record.pod_uid,
         "node": record.node,
         "readyAt": format_time(record.ready_at),
         "startedAt": format_time(record.started_at),
