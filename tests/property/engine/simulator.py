@@ -105,7 +105,7 @@ class World:
 
     def end_main(self, key: Key, code: int) -> None:
         pod = self.pods[key]
-        if pod.main is None or not pod.main.running:
+        if pod.terminal or pod.main is None or not pod.main.running:
             return
         main = ended(code, at=self.now)
         if pod.has_uploader:
@@ -115,7 +115,9 @@ class World:
 
     def end_upload(self, key: Key, code: int) -> None:
         pod = self.pods[key]
-        if pod.uploader is None or not pod.uploader.running or not pod.main_ended:
+        if pod.terminal or pod.uploader is None or not pod.uploader.running:
+            return
+        if not pod.main_ended:
             return
         # The phase follows main alone: it lies about a failed upload.
         phase = "Succeeded" if pod.main is not None and pod.main.exit_code == 0 else "Failed"
