@@ -227,11 +227,13 @@ def uninstall(api: Api) -> None:
         # First of all, so that nothing is made again while it is being removed.
         remove_all(api, [Resource("/apis/apps/v1", "deployments", PART_OF)])
         api.wait(Resource(CORE, "pods", OPERATOR_PODS))
+    with step("Pods of runs removed in all namespaces"):
+        # Before their runs: garbage collection would give them an upload's hour to end.
+        api.remove(Resource(CORE, "pods", MANAGED), grace=GRACE_SECONDS)
     for plural in KINDS:
         with step(f"{plural} removed"):
             api.remove(Resource(OURS, plural))
-    with step("Pods, claims and credentials of runs removed in all namespaces"):
-        api.remove(Resource(CORE, "pods", MANAGED), grace=GRACE_SECONDS)
+    with step("claims and credentials of runs removed in all namespaces"):
         remove_all(
             api,
             [

@@ -204,7 +204,7 @@ def _observed(
         "message": None,
         "exit_code": None,
     }
-    if step.seen.cancel and not isinstance(outcome, Done):
+    if step.seen.cancel and not _ended_before_cancel(step, pod, outcome):
         return _cancelled(step, replace(record, **facts), pod, going=isinstance(outcome, Going))
     match outcome:
         case Going(phase):
@@ -231,6 +231,15 @@ def _updated(record: JobRecord, **facts: Any) -> JobRecord:
     if all(getattr(record, name) == value for name, value in facts.items()):
         return record
     return replace(record, **facts)
+
+
+def _ended_before_cancel(step: _Step, pod: PodRecord, outcome: Outcome) -> bool:
+    """Whether an attempt had succeeded before it was told to stop.
+
+    A main that ends with 0 because it was stopped has not finished its work. What was committed
+    stays committed.
+    """
+    return isinstance(outcome, Done) and (not pod.deleting or pod.uid in step.seen.committed)
 
 
 def _in_time(step: _Step, pod: PodRecord, outcome: Outcome) -> Outcome:
@@ -324,7 +333,7 @@ def _going(
 def _cancelled(step: _Step, record: JobRecord, pod: PodRecord, *, going: bool) -> JobRecord:
     """Stop an attempt; its record becomes final once nothing of it runs any more.
 
-    One that has ended well is never cancelled: perhaps its outputs were committed already.
+    One that had ended well before is not stopped: perhaps its outputs were committed already.
     """
     step.stop([pod])
     if pod.main_ended and pod.uploader is not None and pod.uploader.running:
