@@ -35,13 +35,17 @@ class PodIndex:
         if pod is None:
             raise ValueError("a change needs a record before or after it")
         run = (pod.namespace, pod.run)
+        if old is not None and (new is None or old.run != new.run):
+            self._drop(old)
         if new is not None:
             self.by_run.setdefault(run, {})[new.name] = new
-        elif run in self.by_run:
-            self.by_run[run].pop(pod.name, None)
-            if not self.by_run[run]:
-                del self.by_run[run]
         return run
+
+    def _drop(self, pod: PodRecord) -> None:
+        pods = self.by_run.get((pod.namespace, pod.run), {})
+        pods.pop(pod.name, None)
+        if not pods:
+            self.by_run.pop((pod.namespace, pod.run), None)
 
     def of(self, namespace: str, run: str) -> Mapping[str, PodRecord]:
         """The Pods of a run by name, also those of an earlier run of the same name."""
