@@ -287,7 +287,6 @@ class Process:
                     self.committed.add(pod_uid)
             case DeletePod():
                 self.delete(action)
-                return False
             case ReadResult():
                 raise AssertionError("every result fits into its message here")
             case _:
