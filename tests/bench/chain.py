@@ -53,6 +53,8 @@ async def _operator(arena: Arena, seen: Observer, _: OperatorProcess) -> Measure
         totals.append(seen.now() - started)
         names.append(name)
         await seen.until_ended(len(names))
+        # What ends this chain must not be charged to the next one.
+        await seen.until_released(len(names) * len(jobs))
     return _measurement(seen, names[1:], list(jobs), totals[1:])
 
 

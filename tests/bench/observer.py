@@ -34,6 +34,8 @@ class PodSeen:
 
     created: float
     finished: float | None = None
+    released: bool = False
+    """Whether it has finished and no finalizer holds it any more."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Observer:
         """By run and job."""
         self.runs: dict[str, RunSeen] = {}
         self.finished_pods = 0
+        self.released_pods = 0
         self.ended_runs = 0
         self.interruptions = 0
         """How often a watch had to be opened again, which delays what it shows."""
@@ -106,6 +109,10 @@ class Observer:
     async def until_finished(self, pods: int) -> None:
         """Wait until so many Pods have finished."""
         await self._until(lambda: self.finished_pods >= pods)
+
+    async def until_released(self, pods: int) -> None:
+        """Wait until so many Pods have finished and are held by no finalizer."""
+        await self._until(lambda: self.released_pods >= pods)
 
     async def until_job_finished(self, run: str, job: str) -> None:
         """Wait until a job's Pod has finished."""
@@ -175,6 +182,9 @@ class Observer:
         if phase == "Succeeded" and seen.finished is None:
             seen.finished = self._clock()
             self.finished_pods += 1
+        if seen.finished is not None and not seen.released and not metadata.get("finalizers"):
+            seen.released = True
+            self.released_pods += 1
 
     def see_run(self, run: dict[str, Any]) -> None:
         """Note a run's state."""

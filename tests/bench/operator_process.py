@@ -149,7 +149,13 @@ async def operating(
         BenchError: it ended, or did not begin to lead in time.
     """
     config = folder / "config.json"  # JSON is YAML
-    settings = {"watchNamespace": namespace, "listenPort": 0, "podFinalizer": finalizer}
+    settings = {
+        "watchNamespace": namespace,
+        "listenPort": 0,
+        "podFinalizer": finalizer,
+        # A machine that is too busy to renew a lease in time shall give bad figures, not none.
+        "lease": {"duration": 90, "renewDeadline": 60},
+    }
     config.write_text(json.dumps(settings))
     log = folder / "operator.log"
     program = Path(sys.executable).with_name("gradient-operator")

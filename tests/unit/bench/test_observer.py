@@ -60,6 +60,18 @@ def test_pod_is_stamped_when_first_seen_and_when_first_seen_finished():
     assert seen.finished_pods == 1
 
 
+def test_pod_is_released_when_it_has_finished_and_nothing_holds_it():
+    seen, _ = observer()
+    held = pod("one", "Succeeded")
+    held["metadata"]["finalizers"] = ["gradient.run/result"]
+    seen.see_pod(pod("one", "Running"))
+    seen.see_pod(held)
+    assert seen.released_pods == 0
+    for _again in range(2):
+        seen.see_pod(pod("one", "Succeeded"))
+    assert seen.released_pods == 1
+
+
 def test_second_pod_of_a_job_counts_as_a_pod():
     seen, _ = observer()
     seen.see_pod(pod("one"))
