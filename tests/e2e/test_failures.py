@@ -182,3 +182,21 @@ async def test_a_pod_deleted_by_hand_is_replaced_and_counts_as_nobodys_fault(
     assert status["jobs"]["job"]["attempt"] == 2
     assert status["jobs"]["job"]["infraFailures"] == 1
     assert not await cluster.exists(PODS, pod), "nothing hangs on our finalizer"
+
+
+async def test_a_deleted_run_stops_at_once_even_a_job_that_ignores_the_signal(
+    cluster: Cluster,
+) -> None:
+    outputs = {"data": {"type": "dataset", "with": {"ref": "unwanted"}}}
+    await cluster.start("unwanted", {"job": script("trap '' TERM; sleep 3000", outputs=outputs)})
+
+    def runs(item: Seen) -> bool:
+        jobs = item.get("status", {}).get("jobs", {})
+        return bool(jobs.get("job", {}).get("phase") == "Running")
+
+    await cluster.until(RUNS, "unwanted", runs)
+    pod = (await cluster.pods("unwanted"))["job"]["metadata"]["name"]
+    cluster.kubectl("delete", "gradientrun", "unwanted", "--wait=true", "--timeout=30s")
+    # 30 s for main, then the uploader's least, and what the kubelet needs; not the hour.
+    cluster.kubectl("wait", "--for=delete", f"pod/{pod}", "--timeout=120s")
+    assert not await cluster.exists(PODS, pod)

@@ -33,6 +33,9 @@ ANNOTATION_STRING: Final = f"string.{GROUP}"
 FINALIZER_RESULT: Final = f"{GROUP}/result"
 """On a job's Pod until its result stands in the run's status (as the Job controller's tracking)."""
 
+FINALIZER_STOP: Final = f"{GROUP}/stop"
+"""On a run that uploads, while it is under way: so that its Pods are stopped within seconds."""
+
 SECRET_OF_VALUES: Final = "gradient-secrets"
 """The Secret whose keys `secret:NAME` refers to, unless `policy.secretName` names another."""
 SECRET_OF_STORAGE: Final = "gradient-storage"

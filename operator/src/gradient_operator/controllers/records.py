@@ -98,6 +98,8 @@ class RunView:
     workflow_uid: str = ""
     cancel: bool = False
     deleting: bool = False
+    held: bool = False
+    other_finalizers: tuple[str, ...] = ()
     phase: RunPhase | None = None
     spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
     status: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -133,6 +135,10 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         workflow_uid=owner.get("uid", ""),
         cancel=bool(spec.get("cancel", False)),
         deleting="deletionTimestamp" in metadata,
+        held=names.FINALIZER_STOP in metadata.get("finalizers", ()),
+        other_finalizers=tuple(
+            item for item in metadata.get("finalizers", ()) if item != names.FINALIZER_STOP
+        ),
         phase=phase,
         spec={} if ended else spec,
         status={} if ended else status,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from gradient_operator.controllers import (
     pod_events,
     results,
+    run_hold,
     run_start,
     run_status,
     transitions,
@@ -99,13 +100,18 @@ class RunController:
         """
         view = self._runs.get((key.namespace, key.name))
         pods = self._services.pods.of(key.namespace, key.name)
+        if view is not None and view.deleting:
+            await self._stop(pods.values())
         await self._release_strangers(key, view, pods)
         if view is None or view.deleting:
             self._forget(key)
+            if view is not None:
+                await self._let_run_go(view)
             return
         if view.final:
             self._states.pop(view.uid, None)
             await self._let_go(pods.values())
+            await self._let_run_go(view)
             return
         state = self._states.get(view.uid)
         if state is None:
@@ -156,6 +162,22 @@ class RunController:
             return False
         return True
 
+    async def _let_run_go(self, view: RunView) -> None:
+        if not view.held:
+            return
+        if not self._services.is_leader():
+            raise NotLeading
+        await run_hold.let_go(self._services.client, view)
+
+    async def _hold(self, view: RunView, state: RunState) -> None:
+        """Put the finalizer on a run that needs it, before the first Pod is made."""
+        if state.held or view.held or not run_hold.needs_hold(state):
+            return
+        if not self._services.is_leader():
+            raise NotLeading
+        await run_hold.hold(self._services.client, view)
+        state.held = True
+
     async def _let_go(self, pods: Iterable[PodRecord]) -> None:
         """Release the Pods of a run that has ended, and stop what should not be there."""
         await self._stop(pods)
@@ -176,6 +198,7 @@ class RunController:
         run_start.choose_volumes(services, state)
         if not state.decisions_recorded:
             await self._write(view, state)
+        await self._hold(view, state)
         await self._ask_about_starting(key, view, state)
         before = state.ledger
         found = await self._confirmed_plan(view, state)

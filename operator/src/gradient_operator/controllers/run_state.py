@@ -57,6 +57,8 @@ class RunState:
     written_at: float = float("-inf")
     recorded: bool = False
     """Whether a status was ever written."""
+    held: bool = False
+    """Whether the run carries the finalizer that keeps it until its Pods were stopped."""
     noticed_at: float = 0.0
     """When the present look at the run began, on the monotonic clock."""
 
