@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(config: OperatorConfig, metrics: Metrics, kubeconfig: Path | None) -> None:
     if kubeconfig is not None:
-        os.environ["KUBECONFIG"] = str(kubeconfig)  # kopf logs in by itself
+        os.environ["KUBECONFIG"] = str(kubeconfig)  # for the rim as well
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("no event loop runs")

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+import aiohttp
 import kopf
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from gradient_operator.api import names
 from gradient_operator.api.datasets import StorageProviderSpec
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.controllers.services import Definitions, Key
+from gradient_operator.kube.credentials import load_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -142,15 +144,29 @@ def registry(rim: Rim) -> kopf.OperatorRegistry:
         _register(made, names.KINDS[kind], take)
 
     @kopf.on.login(registry=made)
-    def log_in(**given: Any) -> kopf.ConnectionInfo | None:
-        # Outside a cluster the official client reads the kubeconfig: it knows exec plugins.
-        return kopf.login_with_service_account(**given) or kopf.login_via_client(**given)
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        return await _session()
 
     @kopf.on.startup(registry=made)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
 
     return made
+
+
+async def _session() -> kopf.AiohttpSession:
+    """A session with the credentials that our own client uses; asked for anew when they expire."""
+    found = load_credentials()
+    header = await found.authorization.header()
+    return kopf.AiohttpSession(
+        server=found.server,
+        default_namespace=found.namespace,
+        aiohttp_session=aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=found.tls or True),
+            headers={"Authorization": header} if header else {},
+            proxy=found.proxy,
+        ),
+    )
 
 
 def _register(made: kopf.OperatorRegistry, plural: str, take: Callable[..., None]) -> None:
