@@ -43,3 +43,17 @@ def kubeconfig() -> Iterator[Path]:
     if not was_up:
         down = cluster("down")
         assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="session")
+def installed(kubeconfig: Path) -> Path:
+    """The same API server with the CRDs and the machine types of this checkout."""
+    for words in (
+        ["apply", "--server-side", "--force-conflicts", "-f", "crds"],
+        ["wait", "--for=condition=Established", "--timeout=60s", "-f", "crds"],
+        ["apply", "--server-side", "--force-conflicts", "-k", "manifests/instance-types/pools"],
+    ):
+        program = ["kubectl", "--kubeconfig", str(kubeconfig), *words]
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return kubeconfig

@@ -1,0 +1,78 @@
+"""The real operator against the real API server, each module in a namespace of its own."""
+
+import contextlib
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.errors import KubeError
+from gradient_operator.kube.resources import INSTANCE_TYPES, PODS
+from tests.integration.operator import kubelet as kubelets
+from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.team import Team
+
+
+@pytest.fixture(scope="module")
+def namespace(installed: Path) -> Iterator[str]:
+    """A namespace that ends with the module, whatever its Pods are in."""
+    name = f"operator-{uuid.uuid4().hex[:8]}"
+    program = ["kubectl", "--kubeconfig", str(installed)]
+    subprocess.run([*program, "create", "namespace", name], check=True, capture_output=True)
+    yield name
+    subprocess.run(
+        [*program, "delete", "namespace", name, "--wait=false"], check=True, capture_output=True
+    )
+
+
+@pytest.fixture
+async def client(installed: Path) -> AsyncIterator[KubeClient]:
+    async with await KubeClient.connect(installed, user_agent="gradient-tests") as made:
+        yield made
+
+
+@pytest.fixture
+async def kubelet(client: KubeClient, namespace: str) -> AsyncIterator[kubelets.Kubelet]:
+    """Plays the kubelet of the manual nodes; afterwards no Pod of the namespace hangs."""
+    body = kubelets.machine_type()
+    await client.apply(INSTANCE_TYPES, body, name=kubelets.MACHINE, field_manager="tests")
+    made = kubelets.Kubelet(client, namespace)
+    yield made
+    for pod in await made.pods():
+        metadata = pod["metadata"]
+        with contextlib.suppress(KubeError):
+            await made.remove(pod)
+            await client.merge_patch(
+                PODS,
+                {"metadata": {"finalizers": None}},
+                name=metadata["name"],
+                namespace=namespace,
+            )
+
+
+@pytest.fixture(scope="module")
+def shared_operator(
+    installed: Path, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    process = OperatorProcess(installed, namespace, tmp_path_factory.mktemp("operator"))
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+async def operator(shared_operator: OperatorProcess) -> OperatorProcess:
+    """The module's operator, at work; a test that ended it leaves the next a new one."""
+    if not shared_operator.running:
+        shared_operator.start()
+    await shared_operator.ready()
+    return shared_operator
+
+
+@pytest.fixture
+async def team(client: KubeClient, namespace: str) -> Team:
+    """What a user of the namespace does and sees."""
+    return Team(client, namespace)

@@ -1,0 +1,221 @@
+"""Dataset versions, strings and models: visible only when their job has succeeded."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from gradient_operator.kube.errors import NotFound
+from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS, SECRETS
+from gradient_operator.workflow.references import version_id
+from tests.builders import DIGEST, make_workflow
+from tests.integration.operator.kubelet import MACHINE, Kubelet
+from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.team import Team
+from tests.integration.operator.waiting import eventually
+
+OTHER = "cd" * 32
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers, and has nothing: enough for who only asks whether it is there."""
+
+    def do_GET(self):
+        self.send_error(403)
+
+    def log_message(self, *_):
+        return
+
+
+class Storage:
+    """An address that answers while it is open."""
+
+    def __init__(self):
+        self.port = 0
+        self.open()
+
+    def open(self):
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Refusing)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def storage():
+    made = Storage()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_operator(installed, namespace, tmp_path_factory, storage):
+    """The module's operator has a default provider."""
+    folder = tmp_path_factory.mktemp("operator")
+    for key in ("accessKeyId", "secretAccessKey"):
+        (folder / key).write_text("made up")
+    provider = {
+        "endpoint": f"http://127.0.0.1:{storage.port}",
+        "bucket": "gradient",
+        "credentialsDirectory": str(folder),
+    }
+    process = OperatorProcess(installed, namespace, folder, storage=provider)
+    process.start()
+    yield process
+    process.stop()
+
+
+def message(pod, **strings):
+    """What an uploader says that has uploaded one dataset."""
+    outputs = {"model": {"digest": DIGEST, "bytes": 7, "files": 2}}
+    reference = f"runs/{pod['metadata']['uid']}/result.json"
+    return {"v": 1, "outputs": outputs, "strings": strings, "ref": reference}
+
+
+def train(name, dataset):
+    return make_workflow().job(name).on(MACHINE).makes("model", "dataset", dataset)
+
+
+async def upload(kubelet: Kubelet, job: str, attempt: int = 1, **strings: str) -> None:
+    pod = await kubelet.pod(job, attempt)
+    await kubelet.run(pod)
+    await kubelet.upload(pod, message(pod, **strings))
+
+
+async def latest(team: Team, dataset: str) -> str | None:
+    try:
+        found = await team.client.get(DATASETS, name=dataset, namespace=team.namespace)
+    except NotFound:
+        return None
+    version = found.get("status", {}).get("latest")
+    return version and version["digest"]
+
+
+async def test_a_version_appears_with_the_success_of_its_job(operator, team, kubelet):
+    dataset = team.name("data")
+    builder = train("a", dataset).makes("accuracy", "string").job("b").on(MACHINE).needs("a")
+    run = await team.start(builder.takes("m", "a.outputs.model").takes("s", "a.outputs.accuracy"))
+    pod = await kubelet.pod("a")
+    await kubelet.run(pod)
+    await team.job(run, "a", phase="Uploading")
+    assert await latest(team, dataset) is None
+    await kubelet.upload(pod, message(pod, accuracy="0.93"))
+    second = await kubelet.pod("b")
+    assert await latest(team, dataset) == DIGEST
+    annotations = second["metadata"]["annotations"]
+    assert annotations["string.gradient.run/0"] == "0.93"
+    fetch = json.loads(second["spec"]["initContainers"][0]["env"][1]["value"])
+    assert [item["digest"] for item in fetch] == [DIGEST]
+    await kubelet.run(second)
+    status = await team.ended(run, "Succeeded")
+    outputs = status["jobs"]["a"]["outputs"]
+    assert outputs["model"]["version"] == f"{dataset}:{version_id(DIGEST)}"
+    assert outputs["accuracy"] == {"value": "0.93"}
+    secret = await team.client.get(SECRETS, name="gradient-storage", namespace=team.namespace)
+    assert set(secret["data"]) == {"accessKeyId", "secretAccessKey"}
+
+
+async def test_the_phase_of_a_pod_proves_nothing(operator, team, kubelet):
+    dataset = team.name("data")
+    run = await team.start(train("a", dataset), policy={"infraRetries": 0})
+    pod = await kubelet.pod("a")
+    await kubelet.run(pod)
+    await kubelet.upload(pod, "killed", 137)  # and the Pod's phase is Succeeded
+    status = await team.ended(run, "Failed")
+    assert status["jobs"]["a"]["reason"] == "UploadFailed"
+    found = await team.client.list_all(DATASETS, namespace=team.namespace)
+    assert dataset not in {item["metadata"]["name"] for item in found.items}
+
+
+async def test_a_failed_upload_is_tried_again(operator, team, kubelet):
+    dataset = team.name("data")
+    run = await team.start(train("a", dataset))
+    pod = await kubelet.pod("a")
+    await kubelet.run(pod)
+    failure = {"v": 1, "error": "The storage does not answer.", "reason": "StorageUnavailable"}
+    await kubelet.upload(pod, failure, 75)
+    await team.job(run, "a", phase="Pending", reason="StorageUnavailable")
+    await upload(kubelet, "a", 2)
+    await team.ended(run, "Succeeded")
+    assert await latest(team, dataset) == DIGEST
+
+
+async def test_an_input_is_the_version_of_the_start(operator, team, kubelet):
+    dataset = team.name("data")
+    await team.start(train("a", dataset))
+    await upload(kubelet, "a")
+
+    async def visible():
+        assert await latest(team, dataset) == DIGEST
+
+    await eventually(visible)
+    source = {"type": "dataset", "with": {"ref": dataset}}
+    builder = make_workflow().job("hold").on(MACHINE).job("use").on(MACHINE).needs("hold")
+    run = await team.start(builder.takes("d", source))
+    hold = await kubelet.pod("hold")
+    status = {"latest": {"version": version_id(OTHER), "digest": OTHER, "bytes": 1, "files": 1,
+                         "createdAt": "2026-01-31T12:00:00Z"}}  # fmt: skip
+    await team.client.merge_patch(
+        DATASETS, {"status": status}, name=dataset, namespace=team.namespace, subresource="status"
+    )
+    await kubelet.run(hold)
+    use = await kubelet.pod("use")
+    fetch = json.loads(use["spec"]["initContainers"][0]["env"][1]["value"])
+    assert [item["digest"] for item in fetch] == [DIGEST]
+    await kubelet.run(use)
+    await team.ended(run, "Succeeded")
+
+
+async def test_a_dataset_that_does_not_exist_refuses_the_run_in_words(operator, team):
+    source = {"type": "dataset", "with": {"ref": "no-such-data"}}
+    run = await team.start(make_workflow().job("a").takes("d", source))
+    status = await team.ended(run, "Failed")
+    assert "gradient dataset put DIRECTORY no-such-data" in status["message"]
+
+
+async def test_a_model_is_registered(operator, team, kubelet):
+    dataset = team.name("data")
+    builder = train("a", dataset).job("m").needs("a").takes("model", "a.outputs.model")
+    builder.uses("create-model@v1", name="Cats", type="Custom").makes("model-id", "string")
+    run = await team.start(builder)
+    await upload(kubelet, "a")
+    status = await team.ended(run, "Succeeded")
+    name = status["jobs"]["m"]["outputs"]["model-id"]["value"]
+    model = await team.client.get(MODELS, name=name, namespace=team.namespace)
+    assert (model["spec"]["name"], model["spec"]["digest"]) == ("Cats", DIGEST)
+
+
+async def test_jobs_wait_for_storage_that_does_not_answer(operator, team, kubelet, storage):
+    dataset = team.name("data")
+    storage.close()
+    try:
+        run = await team.start(train("a", dataset).job("plain").on(MACHINE))
+        await kubelet.run(await kubelet.pod("plain"))
+        status = await team.job(run, "a", reason="StorageUnavailable")
+        assert "does not answer" in status["message"]
+    finally:
+        storage.open()
+    await upload(kubelet, "a")
+    await team.ended(run, "Succeeded")
+
+
+async def test_a_crash_between_commit_and_status_commits_once(operator, team, kubelet):
+    dataset = team.name("data")
+    run = await team.start(train("a", dataset))
+    await upload(kubelet, "a")
+
+    async def committed():
+        assert await latest(team, dataset) == DIGEST
+
+    await eventually(committed)
+    operator.kill()
+    operator.start()
+    await operator.ready()
+    status = await team.ended(run, "Succeeded")
+    assert status["jobs"]["a"]["attempt"] == 1
+    found = await team.client.list_all(DATASET_VERSIONS, namespace=team.namespace)
+    assert len([item for item in found.items if item["spec"]["dataset"] == dataset]) == 1
