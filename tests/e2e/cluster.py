@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,18 +86,20 @@ class Cluster:
                             last = item
                             if holds(item):
                                 return item
+                    watch = self.client.watch(
+                        resource,
+                        namespace=self.namespace,
+                        resource_version=listed.resource_version,
+                        timeout_seconds=60,
+                    )
                     try:
-                        async for event in self.client.watch(
-                            resource,
-                            namespace=self.namespace,
-                            resource_version=listed.resource_version,
-                            timeout_seconds=60,
-                        ):
-                            item = event["object"]
-                            if item["metadata"].get("name") == name:
-                                last = item
-                                if holds(item):
-                                    return item
+                        async with aclosing(watch):
+                            async for event in watch:
+                                item = event["object"]
+                                if item["metadata"].get("name") == name:
+                                    last = item
+                                    if holds(item):
+                                        return item
                     except (Gone, Unreachable):
                         continue
         except TimeoutError:
