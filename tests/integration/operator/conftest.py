@@ -40,6 +40,7 @@ async def kubelet(client: KubeClient, namespace: str) -> AsyncIterator[kubelets.
     body = kubelets.machine_type()
     await client.apply(INSTANCE_TYPES, body, name=kubelets.MACHINE, field_manager="tests")
     made = kubelets.Kubelet(client, namespace)
+    await made.begin()
     yield made
     for pod in await made.pods():
         metadata = pod["metadata"]

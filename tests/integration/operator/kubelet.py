@@ -37,6 +37,11 @@ class Kubelet:
     def __init__(self, client: KubeClient, namespace: str) -> None:
         self.client = client
         self.namespace = namespace
+        self._others: set[str] = set()
+
+    async def begin(self) -> None:
+        """Leave alone what earlier tests have left."""
+        self._others = {pod["metadata"]["uid"] for pod in await self.pods()}
 
     async def pod(self, job: str, attempt: int = 1, *, bound: bool = True) -> Pod:
         """Wait for the Pod of an attempt, and until the scheduler has placed it."""
@@ -59,7 +64,8 @@ class Kubelet:
         return [
             pod
             for pod in listed.items
-            if job is None or pod["metadata"]["annotations"]["gradient.run/job"] == job
+            if pod["metadata"]["uid"] not in self._others
+            and job in (None, pod["metadata"]["annotations"]["gradient.run/job"])
         ]
 
     async def start(self, pod: Pod) -> None:

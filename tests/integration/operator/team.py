@@ -33,9 +33,9 @@ class Team:
             field_manager="team",
         )
 
-    async def start(self, builder: WorkflowBuilder, **spec: Any) -> str:
+    async def start(self, builder: WorkflowBuilder, *, name: str | None = None, **spec: Any) -> str:
         """Make a run by hand."""
-        name = self.name("r")
+        name = name or self.name("r")
         body = {
             "apiVersion": RUNS.api_version,
             "kind": RUNS.kind,

@@ -1,0 +1,125 @@
+"""Whatever people send, they get words, and nobody else's run notices."""
+
+import pytest
+
+from gradient_operator.kube.errors import KubeError
+from gradient_operator.kube.resources import RUNS, WORKFLOWS
+from tests.builders import make_workflow
+from tests.integration.operator.team import condition
+
+WRONG = {
+    "a circle": (
+        make_workflow().job("a").needs("b").job("b").needs("a"),
+        "makes a circle: a needs b needs a",
+    ),
+    "an unknown key": (make_workflow().job("a", ouputs={}), "did you mean 'outputs'?"),
+    "an unknown action": (
+        make_workflow().job("a").uses("script@v9", image="bash:5"),
+        "'script@v9' is not an action; did you mean 'script@v1'?",
+    ),
+    "an unknown output": (
+        make_workflow().job("a").job("b").needs("a").takes("x", "a.outputs.y"),
+        "'y' is not an output of 'a'; it has none",
+    ),
+    "a wrong form of input": (
+        make_workflow().job("a").takes("x", ["a", "b"]),
+        "jobs.a.inputs.x: must hold keys and values",
+    ),
+    "a variable that is none": (make_workflow().job("a").env(**{"A B": "x"}), "is no name for"),
+    "a script that no Linux starts": (
+        make_workflow().job("a").uses("script@v1", image="bash:5", script="x" * 140_000),
+        "put it into a file",
+    ),
+}
+
+
+@pytest.fixture
+async def others_go_on(operator, team):
+    """Somebody else's run, before and after."""
+    pid = operator.log()[0]["ts"]
+    yield
+    run = await team.start(make_workflow().job("a"))
+    await team.ended(run, "Succeeded")
+    assert operator.running
+    assert operator.log()[0]["ts"] == pid, "the operator was started anew"
+
+
+@pytest.mark.parametrize(("builder", "words"), WRONG.values(), ids=WRONG)
+async def test_a_wrong_workflow_is_not_accepted_in_words(others_go_on, team, builder, words):
+    name = team.name()
+    await team.apply(name, builder)
+    status = await team.observed(name)
+    accepted = condition(status, "Accepted")
+    assert (accepted["status"], words in accepted["message"]) == ("False", True), accepted
+    assert await team.runs(name) == []
+
+
+@pytest.mark.parametrize(("builder", "words"), WRONG.values(), ids=WRONG)
+async def test_a_wrong_run_ends_in_words(others_go_on, team, builder, words):
+    status = await team.ended(await team.start(builder), "Failed")
+    assert words in status["message"]
+    assert condition(status, "Accepted")["status"] == "False"
+
+
+def jobs(count):
+    builder = make_workflow()
+    for number in range(count):
+        builder.job(f"j{number}")
+    return builder.data()
+
+
+REFUSED = {
+    "ten thousand jobs": jobs(10_000),
+    "a mebibyte of script": make_workflow()
+    .job("a").uses("script@v1", image="bash:5", script="x" * 1_048_576).data(),
+    "no mapping": {"jobs": ["a", "b"]},
+    "wrong types everywhere": {"jobs": {"a": {"needs": "b", "env": {"A": 1}, "with": []}}},
+    "nothing": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("resource", [WORKFLOWS, RUNS], ids=["workflow", "run"])
+@pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
+async def test_what_is_out_of_all_bounds_is_refused_at_the_door(
+    others_go_on, client, namespace, resource, data
+):
+    spec = data if resource is WORKFLOWS else {"definition": data}
+    body = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": "refused"},
+        "spec": spec,
+    }
+    with pytest.raises(KubeError) as caught:
+        await client.create(resource, body, namespace=namespace)
+    assert caught.value.status in {400, 413, 422}
+
+
+async def test_the_largest_file_that_is_taken_runs_or_is_refused_in_words(others_go_on, team):
+    builder = make_workflow()
+    for number in range(1_500):
+        builder.job(f"j{number}").uses("script@v1", image="bash:5", script="x" * 330)
+    name = team.name()
+    await team.apply(name, builder)
+    status = await team.observed(name)
+    accepted = condition(status, "Accepted")
+    assert accepted["status"] == "False"
+    assert "split the workflow" in accepted["message"]
+
+
+async def test_a_fault_in_one_run_is_kept_there(operator, others_go_on, team):
+    """Its status claims that it has started, and names no version for its input."""
+    operator.kill()
+    source = {"type": "dataset", "with": {"ref": "cats"}}
+    builder = make_workflow().job("a").takes("d", source)
+    run = await team.start(builder)
+    status = {"phase": "Running", "startedAt": "2026-01-31T12:00:00Z"}
+    await team.client.merge_patch(
+        RUNS, {"status": status}, name=run, namespace=team.namespace, subresource="status"
+    )
+    operator.start()
+    await operator.says("cannot reconcile")
+    other = await team.start(make_workflow().job("a"))
+    await team.ended(other, "Succeeded")
+    assert operator.running
+    await team.delete(run)

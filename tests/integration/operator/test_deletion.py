@@ -1,0 +1,65 @@
+"""Runs and Pods that are deleted: nothing is left behind, nothing hangs."""
+
+from tests.builders import make_workflow
+from tests.integration.operator.kubelet import MACHINE
+from tests.integration.operator.waiting import eventually
+
+
+async def running(team, kubelet):
+    run = await team.start(make_workflow().job("a").on(MACHINE))
+    pod = await kubelet.pod("a")
+    await kubelet.start(pod)
+    await team.job(run, "a", phase="Running")
+    return run, pod
+
+
+async def test_a_deleted_run_takes_its_pods_along(operator, team, kubelet):
+    run, pod = await running(team, kubelet)
+    await team.delete(run)
+    await kubelet.obey(pod)
+    await kubelet.gone(pod)
+
+
+async def test_a_run_deleted_in_the_foreground_waits_for_its_pods_alone(operator, team, kubelet):
+    run, pod = await running(team, kubelet)
+    await team.delete(run, propagation="Foreground")
+    await kubelet.obey(pod)
+    await kubelet.gone(pod)
+
+    async def gone():
+        names = {item["metadata"]["name"] for item in await team.runs("")}
+        assert run not in names
+
+    await eventually(gone)
+
+
+async def test_a_run_deleted_while_nobody_looks_leaves_nothing_behind(operator, team, kubelet):
+    run, pod = await running(team, kubelet)
+    operator.kill()
+    await team.delete(run)
+    await kubelet.obey(pod)
+    assert len(await kubelet.pods("a")) == 1, "the finalizer waits for the operator"
+    operator.start()
+    await kubelet.gone(pod)
+
+
+async def test_a_run_made_anew_under_its_name_has_pods_of_its_own(operator, team, kubelet):
+    builder = make_workflow().job("a").on(MACHINE)
+    run, first = await running(team, kubelet)
+    await team.delete(run)
+    await team.start(builder, name=run)
+    await kubelet.obey(first)
+    await kubelet.gone(first)
+    second = await kubelet.pod("a")
+    assert second["metadata"]["name"] != first["metadata"]["name"]
+    await kubelet.run(second)
+    await team.ended(run, "Succeeded")
+
+
+async def test_a_finished_run_can_be_deleted_without_the_operator(operator, team, kubelet):
+    run, pod = await running(team, kubelet)
+    await kubelet.end(pod)
+    await team.ended(run, "Succeeded")
+    operator.kill()
+    await team.delete(run)
+    await kubelet.gone(pod)
