@@ -43,6 +43,8 @@ Machines differ; **the ratios** (columns "÷ bare") are what can be compared.
 * Times are taken by the bench's own watch, when it receives what happened. It shares the machine
   with everything else.
 * The jobs are plain containers: no datasets are fetched or uploaded.
+* Requests are those that the operator counts in its own metrics. The API server's counters are
+  compared with them, and a difference is noted below the table.
 """
 
 
