@@ -11,6 +11,7 @@ import pytest
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import KubeError
 from gradient_operator.kube.resources import INSTANCE_TYPES, PODS
+from tests.integration.api.objects import Kubectl
 from tests.integration.operator import kubelet as kubelets
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.team import Team
@@ -26,6 +27,11 @@ def namespace(installed: Path) -> Iterator[str]:
     subprocess.run(
         [*program, "delete", "namespace", name, "--wait=false"], check=True, capture_output=True
     )
+
+
+@pytest.fixture
+def kubectl(installed: Path, namespace: str) -> Kubectl:
+    return Kubectl(installed, namespace)
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.waiting import eventually
 
-WIDTH = 12
+WIDTH = 10
+DEPTH = 4
 
 
-def layers(count=5):
+def layers():
     """Every job of a layer needs two of the layer before."""
     builder = make_workflow()
-    for layer in range(count):
+    for layer in range(DEPTH):
         for number in range(WIDTH):
             builder.job(f"l{layer}-{number}")
             if layer:
@@ -29,7 +30,7 @@ async def pods_of(team, kubelet, run):
     ]
 
 
-@pytest.mark.parametrize("pods", [0, 1, WIDTH + 1, 3 * WIDTH])
+@pytest.mark.parametrize("pods", [0, 1, WIDTH + 1, 2 * WIDTH + 5])
 async def test_a_death_half_way_makes_no_second_pod(operator, team, kubelet, pods):
     run = await team.start(layers())
 
@@ -40,9 +41,9 @@ async def test_a_death_half_way_makes_no_second_pod(operator, team, kubelet, pod
     operator.kill()
     operator.start()
     status = await team.ended(run, "Succeeded")
-    assert status["progress"] == f"{5 * WIDTH}/{5 * WIDTH}"
+    assert status["progress"] == f"{DEPTH * WIDTH}/{DEPTH * WIDTH}"
     made = await pods_of(team, kubelet, run)
-    assert len(made) == 5 * WIDTH
+    assert len(made) == DEPTH * WIDTH
     assert {pod["metadata"]["labels"]["gradient.run/attempt"] for pod in made} == {"1"}
 
 

@@ -1,18 +1,21 @@
 """Two operators, one lease: one works, the other takes over."""
 
+import uuid
+
 import pytest
 
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
-from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.process import QUICK_LEASE, OperatorProcess
 from tests.integration.operator.waiting import eventually
 
 
 @pytest.fixture
 async def pair(installed, namespace, tmp_path):
     """The leader, and the one that waits."""
+    lease = {**QUICK_LEASE, "name": f"lease-{uuid.uuid4().hex[:6]}"}
     made = [
-        OperatorProcess(installed, namespace, tmp_path, identity=identity)
+        OperatorProcess(installed, namespace, tmp_path, identity=identity, lease=lease)
         for identity in ("first", "second")
     ]
     made[0].start()

@@ -219,3 +219,21 @@ async def test_a_crash_between_commit_and_status_commits_once(operator, team, ku
     assert status["jobs"]["a"]["attempt"] == 1
     found = await team.client.list_all(DATASET_VERSIONS, namespace=team.namespace)
     assert len([item for item in found.items if item["spec"]["dataset"] == dataset]) == 1
+
+
+async def test_a_deleted_run_does_not_wait_for_an_upload_that_has_not_begun(
+    operator, team, kubelet
+):
+    run = await team.start(train("a", team.name("data")))
+    pod = await kubelet.pod("a")
+    await kubelet.start(pod)
+    await team.job(run, "a", phase="Running")
+    await team.delete(run)
+
+    async def shortened():
+        metadata = (await kubelet.pod("a"))["metadata"]
+        assert metadata.get("deletionGracePeriodSeconds") == 30, "it has an upload's hour to end"
+
+    await eventually(shortened)
+    await kubelet.obey(pod)
+    await kubelet.gone(pod)

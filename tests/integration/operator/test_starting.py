@@ -1,13 +1,11 @@
 """What starts a run, and what does not."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from tests.builders import make_workflow
-from tests.integration.api.objects import Kubectl
 from tests.integration.operator.team import condition
+from tests.integration.operator.waiting import eventually
 
 
 def job(script="true"):
@@ -18,11 +16,6 @@ def manifest(name, builder, **policy):
     spec = builder.data() | ({"policy": policy} if policy else {})
     kind = {"apiVersion": "gradient.run/v1alpha1", "kind": "GradientWorkflow"}
     return {**kind, "metadata": {"name": name}, "spec": spec}
-
-
-@pytest.fixture
-def kubectl(installed, namespace):
-    return Kubectl(Path(installed), namespace)
 
 
 @pytest.mark.parametrize("server_side", [False, True], ids=["client-side", "server-side"])
@@ -94,5 +87,9 @@ async def test_a_run_goes_when_its_workflow_goes(operator, team, kubectl):
     name = team.name()
     await team.apply(name, job())
     await team.started(name, 1)
-    assert kubectl("delete", f"gwf/{name}", "--cascade=foreground", "--timeout=30s").code == 0
-    assert await team.runs(name) == []
+    assert kubectl("delete", f"gwf/{name}", "--timeout=30s").code == 0
+
+    async def gone():
+        assert await team.runs(name) == []
+
+    await eventually(gone)
