@@ -52,6 +52,8 @@ class World:
     models: dict[str, str] = field(default_factory=dict)
     status: dict[str, JobRecord] = field(default_factory=dict)
     phase: RunPhase = RunPhase.RUNNING
+    lost_successes: set[str] = field(default_factory=set)
+    """Jobs whose Pod vanished with its success: they may be run again, or not."""
     cancel: bool = False
     storage_problem: str = ""
 
@@ -90,6 +92,12 @@ class World:
             return
         if not pod.deleting or grace < pod.deletion_grace:
             self.set(key, deletion_at=self.now + grace, deletion_grace=grace)
+
+    def vanish(self, key: Key) -> None:
+        """Somebody takes the finalizer off and deletes the Pod, whatever it holds."""
+        if self.ended_well(self.pods[key]):
+            self.lost_successes.add(key[0])
+        del self.pods[key]
 
     # What a kubelet and the rest of the cluster do.
 
@@ -300,7 +308,10 @@ class Process:
 
     def may_start(self, job: str) -> None:
         """No job starts before its needs, and none again that has succeeded."""
-        assert all(self.world.truly_succeeded(need) for need in self.world.workflow.jobs[job].needs)
+        assert all(
+            need in self.world.lost_successes or self.world.truly_succeeded(need)
+            for need in self.world.workflow.jobs[job].needs
+        )
         assert job in self.world.models or not self.world.truly_succeeded(job)
 
     def write(self, phase: RunPhase) -> None:

@@ -128,7 +128,7 @@ class Run(RuleBasedStateMachine):
         """Somebody takes the finalizer off a Pod that the status knows, and deletes it."""
         job, attempt = self.some_pod(data)
         if self.world.status.get(job, JobRecord()).attempt >= attempt:
-            del self.world.pods[job, attempt]
+            self.world.vanish((job, attempt))
             self.process.deliver((job, attempt))
 
     @rule(seconds=st.sampled_from([0.5, 10.0, 400.0]))
