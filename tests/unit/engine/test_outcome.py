@@ -142,7 +142,7 @@ BROKEN = {
     "the uploader's message was cut": (
         uploading(phase="Succeeded", uploader=ended(0, at=101)),
         UploadResult(error="not JSON", unreadable=True),
-        (FailureClass.UPLOAD, "UploadFailed", "the uploader's result cannot be read"),
+        (FailureClass.UPLOAD, "UploadFailed", "the uploader's result cannot be read: not JSON"),
     ),
     "the outputs cannot be committed": (
         uploading(phase="Succeeded", uploader=ended(0, at=101)),

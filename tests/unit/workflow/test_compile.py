@@ -124,6 +124,13 @@ REFUSED = {
         make_workflow().job("a").makes("d", "dataset", "cats:v1"),
         "jobs.a.outputs.d.with.ref: names a version, but a run makes a new one: write 'cats'",
     ),
+    "an output into another namespace": (
+        make_workflow().job("a").makes("d", "dataset", "team/cats"),
+        (
+            "jobs.a.outputs.d.with.ref: names another namespace, but a run writes into its own: "
+            "write 'cats'"
+        ),
+    ),
     "a string without value": (
         make_workflow().job("a").takes("s", {"type": "string"}),
         "jobs.a.inputs.s: is a string without with.value",

@@ -244,6 +244,9 @@ class RunController:
         pods = self._pods_of(view)
         known: dict[str, UploadResult] = {}
         for pod in pods.values():
+            record = state.ledger.get(pod.job)
+            if record is not None and record.phase.final:
+                continue
             result = state.results.get(pod.uid) or results.decode_pod(pod)
             if result is not None:
                 known[pod.uid] = result

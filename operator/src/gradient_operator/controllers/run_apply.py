@@ -14,7 +14,7 @@ from gradient_operator.controllers.records import project_pod
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout
-from gradient_operator.datasets.errors import DatasetError
+from gradient_operator.datasets.errors import BlobMissingError, DatasetError, ResultError
 from gradient_operator.engine.model import (
     AbortUpload,
     Action,
@@ -265,6 +265,9 @@ class Applier:
             return True
         try:
             full = await self.store.read_result(reference)
+        except (ResultError, BlobMissingError) as error:
+            state.results[pod_uid] = UploadResult(error=str(error), unreadable=True)
+            return True
         except DatasetError as error:
             logger.warning("cannot read %s: %s", reference, error)
             raise KubeError(str(error)) from error

@@ -86,7 +86,8 @@ def _upload(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) 
             return Broken(_upload_failed("the uploader had ended before the job did"))
         return Going(JobPhase.UPLOADING)
     if result is None or result.unreadable:
-        return Broken(_upload_failed("the uploader's result cannot be read"))
+        said = f": {result.error}" if result is not None and result.error else ""
+        return Broken(_upload_failed(f"the uploader's result cannot be read{said}"))
     if result.refused:
         return Broken(Failure(FailureClass.DATA, result.reason, result.error))
     return Unread() if result.truncated else Done(result)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from gradient_operator.api.run import RunInput
 from gradient_operator.api.workflow import GradientFile, Job
 from gradient_operator.workflow import actions, graph, slots
+from gradient_operator.workflow.advice import advise
 from gradient_operator.workflow.model import (
     Action,
     CompiledJob,
@@ -75,6 +76,8 @@ def compile_file(
     if cycle:
         circle = " needs ".join([*cycle, cycle[0]])
         state.error(("jobs", cycle[0], "needs"), f"makes a circle: {circle}", "cycle")
+    else:
+        advise(state, jobs)
     # What is wrong with a workflow's input is noticed by every job that takes it: say it once.
     problems = dict.fromkeys(state.problems)
     errors = [problem for problem in problems if problem.severity == "error"]

@@ -53,6 +53,12 @@ def outputs(state: Compilation, name: str, job: api.Job) -> tuple[JobOutput, ...
                 f"names a version, but a run makes a new one: write {dataset.name!r}",
                 "output-version",
             )
+        elif dataset is not None and dataset.namespace is not None:
+            state.error(
+                (*path, "with", "ref"),
+                f"names another namespace, but a run writes into its own: write {dataset.name!r}",
+                "output-namespace",
+            )
         elif dataset is not None:
             found.append(JobOutput(slot, "dataset", dataset))
     return tuple(found)
