@@ -237,3 +237,23 @@ async def test_a_deleted_run_does_not_wait_for_an_upload_that_has_not_begun(
     await eventually(shortened)
     await kubelet.obey(pod)
     await kubelet.gone(pod)
+
+
+async def test_a_run_that_uploads_and_is_deleted_while_nobody_looks_goes_later(
+    operator, team, kubelet
+):
+    run = await team.start(train("a", team.name("data")))
+    pod = await kubelet.pod("a")
+    await kubelet.start(pod)
+    await team.job(run, "a", phase="Running")
+    operator.kill()
+    await team.delete(run)
+    assert "deletionTimestamp" in (await team.run(run))["metadata"], "it waits for the operator"
+    operator.start()
+    await kubelet.obey(pod)
+    await kubelet.gone(pod)
+
+    async def gone():
+        assert run not in {item["metadata"]["name"] for item in await team.runs("")}
+
+    await eventually(gone)

@@ -20,8 +20,8 @@ def test_two_jobs_that_write_one_dataset_at_the_same_time():
     builder = writer(writer(make_workflow(), "a"), "b")
     assert said(builder) == [
         (
-            "jobs.b.outputs.d: goes to dataset 'cats', as does an output of 'a' at the same time: the "
-            "last to end makes the latest version. Name two datasets, or add a need"
+            "jobs.b.outputs.d: goes to dataset 'cats', as does an output of 'a' at the same time: "
+            "the last to end makes the latest version. Name two datasets, or add a need"
         )
     ]
 
