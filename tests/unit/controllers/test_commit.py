@@ -3,7 +3,6 @@
 import pytest
 
 from gradient_operator.controllers.commit import (
-    CommitRefused,
     Source,
     commit_version,
     input_versions,
@@ -11,6 +10,7 @@ from gradient_operator.controllers.commit import (
     register_model,
 )
 from gradient_operator.controllers.pinning import Pinned, StartRefused
+from gradient_operator.dataset_versions import CommitRefused
 from gradient_operator.engine.model import OutputRecord
 from gradient_operator.kube.errors import Conflict
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS

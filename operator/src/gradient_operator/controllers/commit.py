@@ -1,27 +1,21 @@
-"""Makes what a job produced visible: dataset versions and models. Every step can be repeated.
-
-The order is version, then `latest`: a crash between them leaves a version that the next look makes
-the newest one. Names follow from content, so that a repetition meets its own work.
-"""
+"""Makes what a job produced visible: dataset versions and models. Every step can be repeated."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gradient_operator import dataset_versions
 from gradient_operator.api import names
 from gradient_operator.controllers.pinning import Pinned, StartRefused
 from gradient_operator.engine.model import JobRecord, OutputRecord
 from gradient_operator.kube.client import KubeClient
-from gradient_operator.kube.errors import AlreadyExists, Conflict, NotFound
-from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS
+from gradient_operator.kube.errors import AlreadyExists
+from gradient_operator.kube.resources import MODELS
 from gradient_operator.observability.metrics import Metrics
-from gradient_operator.pods.names import label_value, short_hash
+from gradient_operator.pods.names import short_hash
 from gradient_operator.workflow.model import CompiledJob, DatasetInput, OutputInput
-from gradient_operator.workflow.references import DatasetReference, object_name, version_id
-
-_TRIES = 5
-"""Attempts to move `latest` against concurrent writers."""
+from gradient_operator.workflow.references import DatasetReference, object_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +39,6 @@ class Source:
         }
 
 
-class CommitRefused(Exception):
-    """The version cannot be committed, whatever is tried; the message names the remedy."""
-
-
 async def commit_version(
     client: KubeClient,
     *,
@@ -67,135 +57,22 @@ async def commit_version(
         KubeError: the API server did not take it; try again.
     """
     started = time.monotonic()
-    name, namespace = dataset.object_name, source.namespace
-    await _ensure_dataset(
-        client, dataset, namespace=namespace, provider=provider, must_exist=must_exist
+    await dataset_versions.commit(
+        client,
+        namespace=source.namespace,
+        dataset=dataset,
+        content=dataset_versions.Content(
+            digest=record.digest or "",
+            bytes=record.bytes,
+            files=record.files,
+            origin=source.origin(output),
+        ),
+        provider=provider,
+        must_exist=must_exist,
     )
-    version, repeated = await _create_version(
-        client, source, output=output, dataset=name, record=record
-    )
-    await _move_latest(client, name, namespace=namespace, version=version, repeated=repeated)
     metrics.dataset_commit_seconds.observe(time.monotonic() - started)
     metrics.dataset_commit_bytes.observe(record.bytes)
     metrics.dataset_commit_files.observe(record.files)
-
-
-async def _ensure_dataset(
-    client: KubeClient,
-    dataset: DatasetReference,
-    *,
-    namespace: str,
-    provider: str | None,
-    must_exist: bool,
-) -> None:
-    name = dataset.object_name
-    try:
-        await client.get(DATASETS, name=name, namespace=namespace)
-        return
-    except NotFound:
-        if must_exist:
-            raise CommitRefused(
-                f"dataset {dataset.name!r} does not exist in namespace {namespace}, and "
-                "policy.datasets.mustExist forbids making it"
-            ) from None
-    spec: dict[str, Any] = {"name": dataset.name}
-    if provider is not None:
-        spec["provider"] = provider
-    body = {
-        "apiVersion": names.API_VERSION,
-        "kind": "GradientDataset",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }
-    try:
-        await client.create(DATASETS, body)
-    except AlreadyExists:
-        return
-
-
-async def _create_version(
-    client: KubeClient, source: Source, *, output: str, dataset: str, record: OutputRecord
-) -> tuple[dict[str, Any], bool]:
-    """The version, and whether this very job had made it before (and then crashed)."""
-    digest = record.digest or ""
-    version = version_id(digest)
-    body = {
-        "apiVersion": names.API_VERSION,
-        "kind": "GradientDatasetVersion",
-        "metadata": {
-            "name": f"{dataset}-{version}",
-            "namespace": source.namespace,
-            "labels": {
-                names.LABEL_DATASET: label_value(dataset),
-                names.LABEL_MANAGED_BY: names.MANAGER,
-            },
-        },
-        "spec": {
-            "dataset": dataset,
-            "version": version,
-            "digest": digest,
-            "bytes": record.bytes,
-            "files": record.files,
-            "origin": source.origin(output),
-        },
-    }
-    try:
-        return await client.create(DATASET_VERSIONS, body), False
-    except AlreadyExists:
-        found = await client.get(
-            DATASET_VERSIONS, name=f"{dataset}-{version}", namespace=source.namespace
-        )
-    if found["spec"]["digest"] != digest:
-        raise CommitRefused(
-            f"version {version} of dataset {dataset!r} exists with other content (digest "
-            f"{found['spec']['digest']}): 60 bits of two digests are equal, change any byte"
-        )
-    return found, found["spec"].get("origin") == source.origin(output)
-
-
-async def _move_latest(
-    client: KubeClient,
-    dataset: str,
-    *,
-    namespace: str,
-    version: Mapping[str, Any],
-    repeated: bool,
-) -> None:
-    spec, created = version["spec"], version["metadata"]["creationTimestamp"]
-    for _ in range(_TRIES):
-        current = await client.get(DATASETS, name=dataset, namespace=namespace)
-        status = current.get("status", {})
-        latest = status.get("latest") or {}
-        if latest.get("version") == spec["version"]:
-            return
-        if repeated and latest.get("createdAt", "") > created:
-            return  # another version came after ours: a repetition must not hide it
-        listed = await client.list_all(
-            DATASET_VERSIONS,
-            namespace=namespace,
-            label_selector=f"{names.LABEL_DATASET}={label_value(dataset)}",
-        )
-        body = {
-            "metadata": {"resourceVersion": current["metadata"]["resourceVersion"]},
-            "status": {
-                "latest": {
-                    "version": spec["version"],
-                    "digest": spec["digest"],
-                    "bytes": spec["bytes"],
-                    "files": spec["files"],
-                    "createdAt": created,
-                },
-                "versions": len(listed.items),
-            },
-        }
-        try:
-            await client.merge_patch(
-                DATASETS, body, name=dataset, namespace=namespace, subresource="status"
-            )
-            return
-        except Conflict:
-            continue
-    raise Conflict(f"dataset {dataset} keeps changing: its newest version will be set later")
 
 
 def input_versions(job: CompiledJob, pinned: Mapping[str, Pinned]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from gradient_operator.controllers.records import project_pod
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout
+from gradient_operator.dataset_versions import CommitRefused
 from gradient_operator.datasets.errors import BlobMissingError, DatasetError, ResultError
 from gradient_operator.engine.model import (
     AbortUpload,
@@ -243,7 +244,7 @@ class Applier:
                     must_exist=state.policy.datasets.must_exist,
                     metrics=self.services.metrics,
                 )
-            except commit.CommitRefused as refused:
+            except CommitRefused as refused:
                 self.services.metrics.dataset_commit_failures_total.labels("refused").inc()
                 state.results[action.pod_uid] = UploadResult(
                     error=str(refused), reason="CommitRefused", refused=True

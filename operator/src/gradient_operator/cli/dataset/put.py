@@ -95,10 +95,16 @@ async def _commit(
     reference: DatasetReference, made: Version, message: str, target: Target
 ) -> tuple[str, bool]:
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.dataset.commit import commit
+    from gradient_operator.dataset_versions import CommitRefused, Content, commit
 
+    content = Content(digest=made.digest, bytes=made.bytes, files=made.files, message=message)
     async with connect(target) as cluster:
-        return await commit(cluster, reference, made, message=message)
+        try:
+            return await commit(
+                cluster.client, namespace=cluster.namespace, dataset=reference, content=content
+            )
+        except CommitRefused as refused:
+            raise CommandError(f"{refused}.") from None
 
 
 def _size(directory: Path) -> int:

@@ -1,0 +1,187 @@
+"""Makes uploaded content a version of a dataset, for the operator and for `gradient dataset put`.
+
+The order is dataset, version, `latest`: a crash between leaves a version that the next try makes
+the newest one. Names follow from content, so that a repetition meets its own work. Knows the API
+server, and nothing of runs or of object storage.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gradient_operator.api import names
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.errors import AlreadyExists, Conflict, NotFound
+from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
+from gradient_operator.pods.names import label_value
+from gradient_operator.workflow.references import DatasetReference, version_id
+
+_TRIES: Final = 5
+"""Attempts to move `latest` against concurrent writers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What was uploaded, and for its version `origin` (which run made it) or a `message`."""
+
+    digest: str
+    bytes: int
+    files: int
+    origin: Mapping[str, Any] | None = None
+    message: str | None = None
+
+
+class CommitRefused(Exception):
+    """The version cannot be committed, whatever is tried; the message names the remedy."""
+
+
+async def commit(
+    client: KubeClient,
+    *,
+    namespace: str,
+    dataset: DatasetReference,
+    content: Content,
+    provider: str | None = None,
+    must_exist: bool = False,
+) -> tuple[str, bool]:
+    """Make a version, and the dataset if need be, and move `latest` to it. Safe to repeat.
+
+    A repetition by the run that made the version does not hide a version that came after it; a
+    person who puts the same content again means it to be the newest.
+
+    Returns:
+        The version's id, and whether it is new.
+
+    Raises:
+        CommitRefused: the dataset must exist and does not, or a version of this name differs.
+        KubeError: the API server did not take it; try again.
+    """
+    name = dataset.object_name
+    await _ensure_dataset(
+        client, dataset, namespace=namespace, provider=provider, must_exist=must_exist
+    )
+    version, is_new = await _ensure_version(client, namespace, dataset=name, content=content)
+    origin = version["spec"].get("origin")
+    repeated = not is_new and origin is not None and origin == content.origin
+    await _move_latest(client, name, namespace=namespace, version=version, repeated=repeated)
+    return version["spec"]["version"], is_new
+
+
+async def _ensure_dataset(
+    client: KubeClient,
+    dataset: DatasetReference,
+    *,
+    namespace: str,
+    provider: str | None,
+    must_exist: bool,
+) -> None:
+    name = dataset.object_name
+    try:
+        await client.get(DATASETS, name=name, namespace=namespace)
+        return
+    except NotFound:
+        if must_exist:
+            raise CommitRefused(
+                f"dataset {dataset.name!r} does not exist in namespace {namespace}, and "
+                "policy.datasets.mustExist forbids making it"
+            ) from None
+    spec: dict[str, Any] = {"name": dataset.name}
+    if provider is not None:
+        spec["provider"] = provider
+    body = {
+        "apiVersion": names.API_VERSION,
+        "kind": "GradientDataset",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+    try:
+        await client.create(DATASETS, body, namespace=namespace)
+    except AlreadyExists:
+        return
+
+
+async def _ensure_version(
+    client: KubeClient, namespace: str, *, dataset: str, content: Content
+) -> tuple[dict[str, Any], bool]:
+    """The version, and whether it is new."""
+    version = version_id(content.digest)
+    spec: dict[str, Any] = {
+        "dataset": dataset,
+        "version": version,
+        "digest": content.digest,
+        "bytes": content.bytes,
+        "files": content.files,
+    }
+    if content.origin is not None:
+        spec["origin"] = dict(content.origin)
+    if content.message is not None:
+        spec["message"] = content.message
+    body = {
+        "apiVersion": names.API_VERSION,
+        "kind": "GradientDatasetVersion",
+        "metadata": {
+            "name": f"{dataset}-{version}",
+            "namespace": namespace,
+            "labels": {
+                names.LABEL_DATASET: label_value(dataset),
+                names.LABEL_MANAGED_BY: names.MANAGER,
+            },
+        },
+        "spec": spec,
+    }
+    try:
+        return await client.create(DATASET_VERSIONS, body, namespace=namespace), True
+    except AlreadyExists:
+        found = await client.get(DATASET_VERSIONS, name=f"{dataset}-{version}", namespace=namespace)
+    if found["spec"]["digest"] != content.digest:
+        raise CommitRefused(
+            f"version {version} of dataset {dataset!r} exists with other content (digest "
+            f"{found['spec']['digest']}): 60 bits of two digests are equal, change any byte"
+        )
+    return found, False
+
+
+async def _move_latest(
+    client: KubeClient,
+    dataset: str,
+    *,
+    namespace: str,
+    version: Mapping[str, Any],
+    repeated: bool,
+) -> None:
+    spec, created = version["spec"], version["metadata"]["creationTimestamp"]
+    for _ in range(_TRIES):
+        current = await client.get(DATASETS, name=dataset, namespace=namespace)
+        status = current.get("status", {})
+        latest = status.get("latest") or {}
+        if repeated and latest.get("createdAt", "") > created:
+            return  # another version came after ours: a repetition must not hide it
+        listed = await client.list_all(
+            DATASET_VERSIONS,
+            namespace=namespace,
+            label_selector=f"{names.LABEL_DATASET}={label_value(dataset)}",
+        )
+        count = len(listed.items)
+        if latest.get("version") == spec["version"] and status.get("versions") == count:
+            return
+        body = {
+            "metadata": {"resourceVersion": current["metadata"]["resourceVersion"]},
+            "status": {
+                "latest": {
+                    "version": spec["version"],
+                    "digest": spec["digest"],
+                    "bytes": spec["bytes"],
+                    "files": spec["files"],
+                    "createdAt": created,
+                },
+                "versions": count,
+            },
+        }
+        try:
+            await client.merge_patch(
+                DATASETS, body, name=dataset, namespace=namespace, subresource="status"
+            )
+            return
+        except Conflict:
+            continue
+    raise Conflict(f"dataset {dataset} keeps changing: its newest version will be set later")
