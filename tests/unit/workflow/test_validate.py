@@ -69,12 +69,39 @@ WRONG = {
         {"jobs": {}, "xyzzy": 1},
         (
             "xyzzy: is not a key of the format; "
-            "known here are context, defaults, inputs, jobs, on, timeout"
+            "known here are concurrency, context, defaults, inputs, jobs, on, timeout"
         ),
     ),
     "a trigger of GitHub Actions": (
         {"jobs": {}, "on": {"push": {}}},
-        "on.push: is not a key of the format; known here are github",
+        "on.push: is not a key of the format; known here are github, manual, schedule",
+    ),
+    "a manual trigger that is true": (
+        {"jobs": {}, "on": {"manual": True}},
+        "on.manual: must hold keys and values: write `manual: {}`, or `inputs` below it",
+    ),
+    "a manual trigger that is empty": (
+        {"jobs": {}, "on": {"manual": None}},
+        "on.manual: must hold keys and values: write `manual: {}`, or `inputs` below it",
+    ),
+    "a default that is a list": (
+        {"jobs": {}, "on": {"manual": {"inputs": {"size": {"default": ["small"]}}}}},
+        "on.manual.inputs.size.default: must be a text, a number, true or false",
+    ),
+    "a single schedule": (
+        {"jobs": {}, "on": {"schedule": {"cron": "0 6 * * *"}}},
+        "on.schedule: must be a list",
+    ),
+    "a misspelt key of a group": (
+        {"jobs": {}, "concurrency": {"group": "gpu", "cancel_in_progress": True}},
+        (
+            "concurrency.cancel_in_progress: is not a key of the format; "
+            "did you mean 'cancel-in-progress'?"
+        ),
+    ),
+    "a group that is a list": (
+        {"jobs": {}, "concurrency": ["gpu"]},
+        "concurrency: must hold keys and values",
     ),
     "a job without content": ({"jobs": {"a": None}}, "jobs.a: must hold keys and values"),
     "a job with a space in its name": (

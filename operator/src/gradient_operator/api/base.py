@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 MAX_JOBS: Final = 1_500
 """Jobs in one workflow; with MAX_NEEDS bounded by the cost that a CEL rule may have."""
@@ -17,6 +18,10 @@ MAX_ARGS: Final = 256
 MAX_TEXT: Final = 262_144
 """Characters in one script or argument; a whole object must stay below etcd's 1.5 MiB."""
 MAX_NAME: Final = 63
+OPEN: Final[JsonDict] = {"x-kubernetes-preserve-unknown-fields": True}
+"""Unknown keys reach the operator, which refuses them by name; the API server would prune them."""
+ATOMIC: Final[JsonDict] = {"x-kubernetes-map-type": "atomic"}
+"""One author writes all of it; the API server then keeps no record of who owns which leaf."""
 
 
 class Model(BaseModel):
@@ -25,6 +30,12 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
     )
+
+
+class Open(Model):
+    """A part of the Gradient file: the API server keeps its unknown keys, we refuse them."""
+
+    model_config = ConfigDict(json_schema_extra=OPEN)
 
 
 def schema_extra(**extra: Any) -> dict[str, Any]:

@@ -83,6 +83,7 @@ ALL: Final = (
             Column("Jobs", ".status.jobs", "integer"),
             Column("Last run", ".status.lastRun.name"),
             Column("Phase", ".status.lastRun.phase"),
+            Column("Next run", ".status.schedule.next"),
             AGE,
             Column("Message", f"{ACCEPTED}.message", wide=True),
         ),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from gradient_operator.api.base import (
+    ATOMIC,
     MAX_JOBS,
     MAX_NAME,
     MAX_SLOTS,
@@ -13,11 +14,12 @@ from gradient_operator.api.base import (
     Model,
     Name,
     ObjectName,
+    Open,
     ShortText,
     Text,
     Timestamp,
 )
-from gradient_operator.api.workflow import ATOMIC, DatasetReference, GradientFile, Open, Policy
+from gradient_operator.api.workflow import DatasetReference, GradientFile, Policy
 
 JobPhaseName = Literal[
     "Pending", "Starting", "Running", "Uploading", "Succeeded", "Failed", "Omitted", "Cancelled"
@@ -26,10 +28,12 @@ RunPhaseName = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 
 
 class RunTrigger(Open):
-    """What started the run: a changed spec, or a person."""
+    """What started the run: a changed spec, a time of `on.schedule`, or a person."""
 
-    kind: Literal["Spec", "Manual"] = "Manual"
+    kind: Literal["Spec", "Schedule", "Manual"] = "Manual"
     spec_hash: ShortText | None = None
+    scheduled_time: Timestamp | None = None
+    """The time for which a run of kind Schedule was started."""
 
 
 class RunInput(Open):
@@ -52,6 +56,8 @@ class RunSpec(Open):
     """Values for the workflow-level inputs of the definition."""
     cancel: bool = False
     """Set it to true to stop the run; it cannot be taken back."""
+    cancel_reason: ShortText | None = None
+    """Why it was cancelled: the run says so when it has ended."""
 
 
 class OutputStatus(Model):

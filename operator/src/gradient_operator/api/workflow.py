@@ -6,30 +6,28 @@ a field means at run time stands in `docs/format.md`; here are shapes and bounds
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
-from pydantic.config import JsonDict
+from pydantic import Field, StringConstraints, model_validator
 
 from gradient_operator.api.base import (
+    ATOMIC,
     MAX_ARGS,
     MAX_ENV,
     MAX_JOBS,
     MAX_NAME,
     MAX_NEEDS,
     MAX_SLOTS,
+    OPEN,
     Conditions,
     Model,
     Name,
     ObjectName,
+    Open,
     Quantity,
     ShortText,
     Text,
     Timestamp,
 )
-
-OPEN: Final[JsonDict] = {"x-kubernetes-preserve-unknown-fields": True}
-"""Unknown keys reach the operator, which refuses them by name; the API server would prune them."""
-ATOMIC: Final[JsonDict] = {"x-kubernetes-map-type": "atomic"}
-"""One author writes all of it; the API server then keeps no record of who owns which leaf."""
+from gradient_operator.api.triggers import ConcurrencyValue, ScheduleStatus, Trigger
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
 DATASET_REFERENCE: Final = (
@@ -37,36 +35,7 @@ DATASET_REFERENCE: Final = (
 )
 """`[namespace/]name[:version]`, for the API server; `workflow.references` reads the parts."""
 DatasetReference = Annotated[Reference, Field(json_schema_extra={"pattern": DATASET_REFERENCE})]
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Env = Annotated[dict[str, Text], Field(max_length=MAX_ENV)]
-
-
-class Open(Model):
-    """A part of the Gradient file: the API server keeps its unknown keys, we refuse them."""
-
-    model_config = ConfigDict(json_schema_extra=OPEN)
-
-
-class RefFilter(Open):
-    """Which branches, or tags, start a run."""
-
-    only: Pattern | None = None
-    """The one name that starts a run."""
-    include: Annotated[list[Pattern], Field(max_length=64)] | None = None
-    ignore: Annotated[list[Pattern], Field(max_length=64)] | None = None
-
-
-class GithubTrigger(Open):
-    """A push to the linked repository."""
-
-    branches: RefFilter | None = None
-    tags: RefFilter | None = None
-
-
-class Trigger(Open):
-    """The block `on`."""
-
-    github: GithubTrigger | None = None
 
 
 class Resources(Open):
@@ -238,6 +207,9 @@ class GradientFile(Open):
     context: Annotated[dict[str, Any], Field(max_length=64, json_schema_extra=OPEN)] | None = None
     """What the hosted service wrote into stored files; it means nothing here."""
     timeout: float | None = Field(default=None, ge=0)
+    concurrency: ConcurrencyValue | None = None
+    """A group of which one run at a time is under way: its name, or `group` and
+    `cancel-in-progress`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -276,3 +248,5 @@ class WorkflowStatus(Model):
     spec_hash: ShortText = ""
     """Of the graph that the last run was started for: an unchanged graph starts nothing."""
     last_run: RunSummary | None = None
+    schedule: ScheduleStatus | None = None
+    """Present while `on.schedule` is in force."""

@@ -111,7 +111,9 @@ def _split(location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], str]
 
 
 def _has_forms(path: list[int | str]) -> bool:
-    """Whether the value at this place may have two forms: a job's input, a command."""
+    """Whether the value at this place may have two forms, as a job's input and a command."""
+    if path in (["concurrency"], ["definition", "concurrency"]):
+        return True
     of_input = path[-4:-3] == ["jobs"] and path[-2:-1] == ["inputs"]
     return of_input or path[-2:] == ["with", "command"]
 
