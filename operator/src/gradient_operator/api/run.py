@@ -22,7 +22,15 @@ from gradient_operator.api.base import (
 from gradient_operator.api.workflow import DatasetReference, GradientFile, Policy
 
 JobPhaseName = Literal[
-    "Pending", "Starting", "Running", "Uploading", "Succeeded", "Failed", "Omitted", "Cancelled"
+    "Pending",
+    "Starting",
+    "Running",
+    "Uploading",
+    "Succeeded",
+    "Failed",
+    "Skipped",
+    "Omitted",
+    "Cancelled",
 ]
 RunPhaseName = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 

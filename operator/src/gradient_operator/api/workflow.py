@@ -6,7 +6,15 @@ a field means at run time stands in `docs/format.md`; here are shapes and bounds
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    model_validator,
+)
 
 from gradient_operator.api.base import (
     ATOMIC,
@@ -36,6 +44,19 @@ DATASET_REFERENCE: Final = (
 """`[namespace/]name[:version]`, for the API server; `workflow.references` reads the parts."""
 DatasetReference = Annotated[Reference, Field(json_schema_extra={"pattern": DATASET_REFERENCE})]
 Env = Annotated[dict[str, Text], Field(max_length=MAX_ENV)]
+Condition = Annotated[str, StringConstraints(max_length=1_024)]
+"""An expression; `workflow.condition` reads it."""
+MatrixScalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
+MatrixItem = Annotated[
+    MatrixScalar | dict[str, MatrixScalar],
+    Field(json_schema_extra=OPEN),
+]
+"""A value of a key; under `include` and `exclude` the values of several keys."""
+MatrixKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
+MatrixValues = Annotated[list[MatrixItem], Field(max_length=256)]
+PositiveMinutes = Annotated[float, Field(gt=0, le=525_600)]
+MatrixReference = Annotated[str, StringConstraints(max_length=256)]
+"""`${{ matrix.KEY }}` where the format has a number or a truth value."""
 
 
 class Resources(Open):
@@ -134,6 +155,18 @@ InputValue = Annotated[
 ]
 
 
+class Strategy(Open):
+    """Makes one job of each combination of values; `docs/control-flow.md` has examples."""
+
+    matrix: Annotated[dict[MatrixKey, MatrixValues], Field(max_length=MAX_SLOTS)] | None = None
+    """Lists of values by key; `include` adds to the combinations or to their number, `exclude`
+    takes some away. Text of the job may hold `${{ matrix.KEY }}`."""
+    max_parallel: int | None = Field(default=None, ge=1, alias="max-parallel")
+    """How many combinations may run at once; all, if it is not given."""
+    fail_fast: bool = Field(default=True, alias="fail-fast")
+    """Whether the other combinations are cancelled once one has failed."""
+
+
 class Job(Open):
     """One step: an action on a machine, with inputs and outputs."""
 
@@ -150,6 +183,22 @@ class Job(Open):
     uses: Annotated[str, StringConstraints(max_length=MAX_NAME)] | None = None
     """The action: container@v1, script@v1, git-checkout@v1, s3-download@v1 or create-model@v1."""
     with_: ActionParameters | None = Field(default=None, alias="with")
+    if_: Annotated[Condition | bool | None, Field(alias="if", json_schema_extra=OPEN)] = None
+    """Whether the job runs, once its needs have ended: an expression over needs and inputs."""
+    strategy: Strategy | None = None
+    """Makes several jobs of this one."""
+    timeout_minutes: Annotated[
+        PositiveMinutes | MatrixReference | None,
+        Field(alias="timeout-minutes", json_schema_extra=OPEN),
+    ] = None
+    """How long an attempt may run, from the start of its container; then it is stopped and has
+    failed."""
+    continue_on_error: Annotated[
+        bool | MatrixReference, Field(alias="continue-on-error", json_schema_extra=OPEN)
+    ] = False
+    """Whether the run goes on, and may succeed, when this job fails."""
+    retries: int | None = Field(default=None, ge=0, le=100)
+    """Further attempts after a failure of the job itself; wins over `policy.retries`."""
     timeout: float | None = Field(default=None, ge=0)
 
 

@@ -118,6 +118,7 @@ def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
         if "." in path[-1]:
             text = "has a dot, so that no reference can name it: use - or _ instead"
             state.error(path, text, "dotted-name")
+    _check_coming(state, name, job)
     action = actions.infer(state, name, job)
     base = CompiledJob(
         name=name,
@@ -134,6 +135,17 @@ def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
     complete = actions.complete(state, base, job)
     _check_arguments(state, complete)
     return complete
+
+
+_COMING = ("if_", "strategy", "timeout_minutes", "continue_on_error", "retries")
+
+
+def _check_coming(state: Compilation, name: str, job: Job) -> None:
+    """Keys whose meaning is on its way: until it is there they are refused, not ignored."""
+    for field in _COMING:
+        key = Job.model_fields[field].alias or field
+        if field in job.model_fields_set:
+            state.error(("jobs", name, key), "has no effect yet: leave it out", "not-yet")
 
 
 def _check_arguments(state: Compilation, job: CompiledJob) -> None:
