@@ -103,7 +103,7 @@ def _image(state: Compilation, base: CompiledJob, given: api.ActionParameters) -
 
 def _missing(state: Compilation, base: CompiledJob, key: str) -> None:
     path = ("jobs", base.name, "with")
-    state.error(path, f"has no {key}: {base.action} needs one", f"no-{key}")
+    state.error(path, f"has no {key}: {base.action} needs one", "missing-parameter")
 
 
 def _git_checkout(

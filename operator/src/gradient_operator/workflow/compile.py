@@ -93,7 +93,8 @@ def _check_given(state: Compilation) -> None:
     for name in state.given or {}:
         if name not in known:
             hint = nearest(name, known, "the workflow has no inputs")
-            state.error(("inputs", name), f"is not an input of the workflow; {hint}", "input")
+            text = f"is not an input of the workflow; {hint}"
+            state.error(("inputs", name), text, "unknown-given")
 
 
 def _needs(state: Compilation, name: str, job: Job) -> tuple[str, ...]:
@@ -217,7 +218,9 @@ def _with_implicit_needs(
         return job
     known = graph.ancestors(needs, job.name)
     missing = tuple(source for source in sources if source not in known and source != job.name)
-    for source in missing:
+    # Where a need is misspelt, that was said, and is most likely what is missing.
+    misspelt = any(need not in state.file.jobs for need in state.file.jobs[job.name].needs or ())
+    for source in () if misspelt else missing:
         state.warn(
             ("jobs", job.name, "inputs", sources[source].name),
             f"comes from {source!r}, which is not under needs: it is taken as a need",

@@ -36,6 +36,8 @@ _TAG: Final = "tag:yaml.org,2002:"
 _TYPES: Final = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null"))
 _COLLECTIONS: Final = frozenset((None, "!", f"{_TAG}map", f"{_TAG}seq"))
 _MERGE: Final = "<<"
+_BLOCKS: Final = frozenset({"on", "defaults", "inputs", "jobs"})
+"""What stands twice at the top when two workflows were put into one file."""
 _SHOWN: Final = 40
 """Characters of a value that a message repeats."""
 _INT64: Final = range(-(2**63), 2**63)
@@ -117,7 +119,9 @@ def decode(raw: bytes, *, source: str) -> str:
             message = "the file is UTF-16; save it as UTF-8"
         else:
             message = "this byte is not UTF-8 text; save the file as UTF-8"
-        raise FileProblem(message, source=source, line=line, column=column) from None
+        raise FileProblem(
+            message, source=source, line=line, column=column, rule="not-text"
+        ) from None
 
 
 def load(text: str, *, source: str) -> LoadedFile:
@@ -138,7 +142,7 @@ def load(text: str, *, source: str) -> LoadedFile:
             f"the character U+{ord(found[0]):04X} is not allowed here; "
             "is this a text file? Remove the character"
         )
-        raise FileProblem(message, source=source, line=line, column=column)
+        raise FileProblem(message, source=source, line=line, column=column, rule="not-text")
     root = _Builder(text, source).document()
     return LoadedFile(source=source, data=root.value, positions=Positions(root))
 
@@ -149,7 +153,7 @@ def _check_size(size: int, source: str) -> None:
             f"the file has {size} bytes, the limit is {MAX_BYTES}; "
             "put long scripts into the repository or the image"
         )
-        raise FileProblem(message, source=source, line=1, column=1)
+        raise FileProblem(message, source=source, line=1, column=1, rule="too-large")
 
 
 def _place(text: str, index: int) -> Position:
@@ -171,16 +175,17 @@ class _Builder:
         """The one document of the text, a mapping."""
         next(self._events)  # start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            self._fail("the file is empty; a Gradient file holds at least 'jobs'", Position(1, 1))
+            message = "the file is empty; a Gradient file holds at least 'jobs'"
+            self._fail(message, Position(1, 1), "not-a-workflow")
         root = self._node(next(self._events), 0)
         if not isinstance(root.value, dict):
             message = "the file must hold keys and values, at least 'jobs'; is it a Gradient file?"
-            self._fail(message, root.position)
+            self._fail(message, root.position, "not-a-workflow")
         next(self._events)  # end of the document
         extra = next(self._events)
         if not isinstance(extra, yaml.StreamEndEvent):
             message = "a second document begins here; a Gradient file holds one: remove the '---'"
-            self._fail(message, position_of(extra.start_mark))
+            self._fail(message, position_of(extra.start_mark), "several-documents")
         return root
 
     def _read(self) -> Iterator[Any]:
@@ -196,7 +201,8 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> _Node:
         position = position_of(event.start_mark)
         if depth > MAX_DEPTH:
-            self._fail(f"more than {MAX_DEPTH} levels inside each other; make it flat", position)
+            message = f"more than {MAX_DEPTH} levels inside each other; make it flat"
+            self._fail(message, position, "too-large")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), position)
         if event.anchor is not None:
@@ -216,10 +222,11 @@ class _Builder:
     def _alias(self, anchor: str, position: Position) -> _Node:
         if anchor not in self._anchors:
             message = f"'*{anchor}' repeats what '&{anchor}' marks above, but there is no such mark"
-            self._fail(message, position)
+            self._fail(message, position, "bad-alias")
         node = self._anchors[anchor]
         if node is None:
-            self._fail(f"'*{anchor}' stands inside what it repeats: that never ends", position)
+            message = f"'*{anchor}' stands inside what it repeats: that never ends"
+            self._fail(message, position, "bad-alias")
         self._charge(node.nodes, node.characters, position)
         return replace(node, position=position)
 
@@ -243,12 +250,12 @@ class _Builder:
         except (ValueError, KeyError, IndexError):
             kind = tag.removeprefix(_TAG)
             message = f"{_short(text)} cannot be read as {kind}; quotes make it a string"
-            self._fail(message, position)
+            self._fail(message, position, "bad-number")
         if (isinstance(value, int) and value not in _INT64) or (
             isinstance(value, float) and not math.isfinite(value)
         ):
             message = f"the number {_short(text)} is out of range; quotes make it a string"
-            self._fail(message, position)
+            self._fail(message, position, "bad-number")
         return value
 
     def _sequence(self, position: Position, depth: int) -> _Node:
@@ -274,8 +281,7 @@ class _Builder:
             key, place = self._key(event), position_of(event.start_mark)
             self._charge(1, len(key), place)
             if key in keys:
-                message = f"the key {_short(key)} stands twice, first in line {keys[key].line}"
-                self._fail(f"{message}; remove one of them", place)
+                self._fail_twice(key, keys[key], place, depth)
             keys[key] = place
             node = self._node(next(self._events), depth + 1)
             cost = _Cost(cost.nodes + node.nodes + 1, cost.characters + node.characters + len(key))
@@ -296,7 +302,7 @@ class _Builder:
         """The key's text as written, so that `on` and `NO` stay what people wrote."""
         if not isinstance(event, yaml.ScalarEvent):
             message = "a key must be a word; if this is text with a bracket, put it into quotes"
-            self._fail(message, position_of(event.start_mark))
+            self._fail(message, position_of(event.start_mark), "complex-key")
         key: str = event.value
         return key
 
@@ -305,7 +311,8 @@ class _Builder:
         sources = list(node.children.values()) if isinstance(node.value, list) else [node]
         for source in sources:
             if not isinstance(source.value, dict):
-                self._fail("'<<' takes the alias of a mapping, as '<<: *name'", source.position)
+                message = "'<<' takes the alias of a mapping, as '<<: *name'"
+                self._fail(message, source.position, "bad-alias")
         return sources
 
     def _charge(self, nodes: int, characters: int, position: Position) -> None:
@@ -316,15 +323,22 @@ class _Builder:
                 f"with its aliases written out the file is too large (limits: {MAX_NODES} keys "
                 f"and values, {MAX_EXPANDED} characters); shorten it"
             )
-            self._fail(message, position)
+            self._fail(message, position, "too-large")
+
+    def _fail_twice(self, key: str, first: Position, second: Position, depth: int) -> NoReturn:
+        message = f"the key {_short(key)} stands twice, first in line {first.line}"
+        if depth == 0 and key in _BLOCKS:
+            message += "; are these two workflows? Put each into a file of its own"
+            self._fail(message, second, "two-workflows")
+        self._fail(f"{message}; remove one of them", second, "duplicate-key")
 
     def _fail_tag(self, tag: str, position: Position) -> NoReturn:
         shown = tag.replace(_TAG, "!!")
-        self._fail(f"the tag {_short(shown)} is not known here; remove it", position)
+        self._fail(f"the tag {_short(shown)} is not known here; remove it", position, "unknown-tag")
 
-    def _fail(self, message: str, position: Position) -> NoReturn:
+    def _fail(self, message: str, position: Position, rule: str) -> NoReturn:
         raise FileProblem(
-            message, source=self._source, line=position.line, column=position.column
+            message, source=self._source, line=position.line, column=position.column, rule=rule
         ) from None
 
 

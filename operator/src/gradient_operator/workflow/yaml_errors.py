@@ -16,6 +16,7 @@ class _Hint:
     says: str
     sentence: str
     at_start: bool = False
+    rule: str = "yaml-syntax"
 
 
 _HINTS: Final = (
@@ -29,6 +30,7 @@ _HINTS: Final = (
         "this line is no 'key: value'; the lines of a script must be indented deeper than its key, "
         "also those of a heredoc",
         at_start=True,
+        rule="script-indent",
     ),
     _Hint(
         "did not find expected key",
@@ -73,11 +75,15 @@ class FileProblem(Exception):
         line: where, counted from 1.
         column: where in the line, counted from 1 in characters.
         message: what is wrong there and what to do about it, without the place.
+        rule: the id of the rule that it breaks.
     """
 
-    def __init__(self, message: str, *, source: str, line: int, column: int) -> None:
+    def __init__(
+        self, message: str, *, source: str, line: int, column: int, rule: str = "yaml-syntax"
+    ) -> None:
         super().__init__(f"{source}:{line}:{column}: {message}")
         self.source, self.line, self.column, self.message = source, line, column, message
+        self.rule = rule
 
 
 class Position(NamedTuple):
@@ -92,8 +98,16 @@ def position_of(mark: Any) -> Position:
     return Position(mark.line + 1, mark.column + 1)
 
 
-def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Position]:
-    """A sentence that says what to change, and the place where a person should look.
+class Explanation(NamedTuple):
+    """A sentence that says what to change, where a person should look, and the broken rule."""
+
+    sentence: str
+    position: Position
+    rule: str
+
+
+def explain(error: yaml.MarkedYAMLError, text: str) -> Explanation:
+    """Put an error of the parser into words.
 
     Args:
         error: as the parser raised it, over `text`.
@@ -102,16 +116,17 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Position]:
     problem = error.problem or "it cannot be read"
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return f"this is no YAML: {problem}", Position(1, 1)
+        return Explanation(f"this is no YAML: {problem}", Position(1, 1), "yaml-syntax")
     position = position_of(mark)
     line = text[mark.index - mark.column :].partition("\n")[0]
     indentation = line[: len(line) - len(line.lstrip())]
     if "\t" in indentation:
         column = indentation.index("\t") + 1
-        return "a tab in the indentation; YAML wants spaces here", Position(position.line, column)
+        sentence = "a tab in the indentation; YAML wants spaces here"
+        return Explanation(sentence, Position(position.line, column), "yaml-tab")
     hint = next((hint for hint in _HINTS if hint.says in problem), None)
     if hint is None:
-        return f"this is no YAML: {problem}", position
+        return Explanation(f"this is no YAML: {problem}", position, "yaml-syntax")
     if hint.at_start and error.context_mark is not None:
         position = position_of(error.context_mark)
-    return hint.sentence, position
+    return Explanation(hint.sentence, position, hint.rule)

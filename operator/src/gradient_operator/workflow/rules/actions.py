@@ -1,0 +1,125 @@
+"""Rules about what a job runs, and the parameters of actions."""
+
+from typing import Final
+
+from gradient_operator.workflow.rules.model import Rule
+
+_RIGHT: Final = """\
+jobs:
+  Train:
+    resources: {instance-type: P4000}
+    uses: script@v1
+    with:
+      image: python:3.12
+      script: python train.py
+"""
+_CHECKOUT: Final = """\
+jobs:
+  Clone:
+    resources: {instance-type: C4}
+    outputs:
+      code: {type: volume}
+    uses: git-checkout@v1
+    with:
+      url: https://github.com/example/flowers
+  Train:
+    needs: [Clone]
+    resources: {instance-type: P4000}
+    inputs:
+      code: Clone.outputs.code
+    uses: script@v1
+    with:
+      image: python:3.12
+      script: python /inputs/code/train.py
+"""
+_MODEL: Final = """\
+jobs:
+  Register:
+    resources: {instance-type: C4}
+    inputs:
+      model: {type: dataset, with: {ref: flowers-model}}
+    outputs:
+      model-id: {type: string}
+    uses: create-model@v1
+    with:
+      name: flowers
+      type: Tensorflow
+"""
+
+RULES: Final = (
+    Rule(
+        id="no-action",
+        severity="error",
+        title="A job does not say what it does",
+        why="`uses` names the action: `script@v1`, `container@v1`, `git-checkout@v1`, "
+        "`s3-download@v1` or `create-model@v1`.",
+        wrong=_RIGHT.replace("    uses: script@v1\n", "").partition("    with")[0],
+        right=_RIGHT,
+    ),
+    Rule(
+        id="unknown-action",
+        severity="error",
+        title="`uses` names an action that does not exist",
+        why="There are five, and actions of GitHub are none. The message names the nearest.",
+        wrong=_RIGHT.replace("script@v1", "script@v2"),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="unknown-parameter",
+        severity="error",
+        title="A parameter belongs to another action",
+        why="It would change nothing: a `script` does not run in `container@v1`, nor do `args` "
+        "in `script@v1`. Take the action that has the parameter, or remove it.",
+        wrong=_RIGHT.replace("python train.py", "python train.py\n      args: [--fast]"),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="missing-parameter",
+        severity="error",
+        title="A parameter is missing that the action cannot do without",
+        why="`script@v1` needs `image` and `script`, `container@v1` an `image`, "
+        "`git-checkout@v1` a `url`, `create-model@v1` a `name` and a `type`.",
+        wrong=_RIGHT.replace("      image: python:3.12\n", ""),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="no-path",
+        severity="error",
+        title="There are several outputs to fill, or none",
+        why="The action fills the one volume or dataset among the job's outputs. With several, "
+        "say which under `with.path`, as `/outputs/code`; with none, declare one.",
+        wrong=_CHECKOUT.replace(
+            "      code: {type: volume}\n",
+            "      code: {type: volume}\n      copy: {type: dataset, with: {ref: flowers-code}}\n",
+        ),
+        right=_CHECKOUT,
+    ),
+    Rule(
+        id="no-event",
+        severity="error",
+        title="The file asks for the push that started the run, but none did",
+        why="`context.event.github.url` and `.ref` are those of a push. For a run that is "
+        "started otherwise write url and ref themselves, or let `gradient run` take them from the "
+        "clone it is called in.",
+        wrong=_CHECKOUT.replace("https://github.com/example/flowers", "context.event.github.url"),
+        right=_CHECKOUT,
+        given={},
+    ),
+    Rule(
+        id="no-model",
+        severity="error",
+        title="`create-model@v1` has other inputs or outputs than it needs",
+        why="It registers the dataset that is its input `model`, and makes one output at most: "
+        "`model-id`, a string.",
+        wrong=_MODEL.replace("      model:", "      weights:"),
+        right=_MODEL,
+    ),
+    Rule(
+        id="model-type",
+        severity="error",
+        title="A model has a type that does not exist",
+        why="It is `Tensorflow`, `ONNX` or `Custom`; the last fits every other framework.",
+        wrong=_MODEL.replace("Tensorflow", "PyTorch"),
+        right=_MODEL,
+    ),
+)
