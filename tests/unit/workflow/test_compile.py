@@ -174,15 +174,29 @@ REFUSED = {
         make_workflow().job("a").uses("script@v2", image="bash:5", args=[]),
         "jobs.a.uses: 'script@v2' is not an action; did you mean 'script@v1'?",
     ),
-    "an action of the hosted service that is missing here": (
-        make_workflow().job("a").uses("s3-download@v1", image="x"),
-        ("jobs.a.uses: 's3-download@v1' is not an action; run an S3 client with container@v1 "
-        "instead, as `aws s3 cp --recursive`"),
+    "a download without address": (
+        make_workflow().job("a").uses("s3-download@v1").makes("d", "dataset", "d"),
+        "jobs.a.with: has no url: s3-download@v1 needs one",
+    ),
+    "a download from something else": (
+        make_workflow().job("a").uses("s3-download@v1", url="https://x/y").makes("d", "volume"),
+        (
+            "jobs.a.with.url: must begin with s3://, as s3://bucket/folder/; a server goes into "
+            "endpoint"
+        ),
+    ),
+    "a download with half of a key": (
+        make_workflow().job("a").uses("s3-download@v1", url="s3://x", **{"access-key": "x"})
+        .makes("d", "volume"),
+        (
+            "jobs.a.with: has no secret-access-key: add it, or remove both keys to read a public "
+            "bucket"
+        ),
     ),
     "neither action nor parameters": (
         make_workflow().job("a").uses(None, args=["x"]).put("with", {"image": None}),
         ("jobs.a: has no action: add uses, one of container@v1, script@v1, git-checkout@v1, "
-        "create-model@v1"),
+        "s3-download@v1, create-model@v1"),
     ),
     "a script without image": (
         make_workflow().job("a").uses("script@v1", script="true"),
@@ -206,11 +220,16 @@ REFUSED = {
     ),
     "a checkout without a place": (
         make_workflow().job("a").uses("git-checkout@v1", url="https://x/y"),
-        "jobs.a.with: has no path, and the job has 0 outputs to choose from: add path",
+        "jobs.a.with: has nowhere to put files: add an output of type volume or dataset",
     ),
     "a checkout with two places": (
         clone().makes("other", "volume"),
         "jobs.clone.with: has no path, and the job has 2 outputs to choose from: add path",
+    ),
+    "a download with two places": (
+        make_workflow().job("a").uses("s3-download@v1", url="s3://x")
+        .makes("d", "volume").makes("e", "dataset", "e"),
+        "jobs.a.with: has no path, and the job has 2 outputs to choose from: add path",
     ),
     "a model without name": (
         make_workflow().job("a").uses("create-model@v1", type="Custom")

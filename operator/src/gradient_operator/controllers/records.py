@@ -7,6 +7,7 @@ from typing import Any
 from gradient_operator.api import names
 from gradient_operator.api.times import parse_time
 from gradient_operator.engine.model import ContainerRecord, PodRecord, RunPhase
+from gradient_operator.pods.helpers import HELPER
 
 MESSAGE_LIMIT = 4_096
 """Bytes of a container's message that are kept; the kubelet writes no more."""
@@ -54,6 +55,9 @@ def project_pod(pod: Mapping[str, Any]) -> PodRecord:
         ),
         has_uploader=any(
             item["name"] == names.CONTAINER_UPLOADER for item in spec.get("initContainers", ())
+        ),
+        has_action=any(
+            item.get("command", [""])[:1] == [HELPER] for item in spec.get("containers", ())
         ),
         main=containers.get(names.CONTAINER_MAIN),
         fetch=containers.get(names.CONTAINER_FETCH),

@@ -10,7 +10,12 @@ from gradient_operator.engine.model import OutputRecord, PodRecord, UploadResult
 
 
 def decode_pod(pod: PodRecord) -> UploadResult | None:
-    """The result of a Pod whose uploader, or fetch, has ended; None while there is none."""
+    """What a helper of a Pod said at its end; None while there is nothing.
+
+    An action that failed comes first: what the uploader then kept of it is of no use.
+    """
+    if pod.has_action and pod.main is not None and pod.main.exit_code:
+        return _decode(pod.main.message, failed=True)
     for container in (pod.uploader, pod.fetch):
         if container is None or not container.terminated:
             continue

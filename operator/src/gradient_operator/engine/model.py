@@ -163,6 +163,8 @@ class PodRecord:
     held: bool = False
     other_finalizers: tuple[str, ...] = ()
     has_uploader: bool = False
+    has_action: bool = False
+    """Whether main is one of our own helpers, whose message and exit code mean more."""
     main: ContainerRecord | None = None
     fetch: ContainerRecord | None = None
     uploader: ContainerRecord | None = None

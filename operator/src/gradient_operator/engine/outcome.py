@@ -53,7 +53,7 @@ def judge(pod: PodRecord, result: UploadResult | None) -> Outcome:
     if main is None or not main.terminated:
         return _before_main_ended(pod, result)
     if main.exit_code != 0:
-        return Broken(_main_failed(pod, main))
+        return Broken(_main_failed(pod, main, result))
     if not pod.has_uploader:
         return Done(None)
     return _upload(pod, main, result)
@@ -93,7 +93,7 @@ def _upload(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) 
     return Unread() if result.truncated else Done(result)
 
 
-def _main_failed(pod: PodRecord, main: ContainerRecord) -> Failure:
+def _main_failed(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) -> Failure:
     disrupted = _disrupted(pod)
     if disrupted is not None:
         return disrupted
@@ -102,6 +102,10 @@ def _main_failed(pod: PodRecord, main: ContainerRecord) -> Failure:
     if main.reason == "OOMKilled":
         text = f"it ran out of memory (exit code {code}): choose a machine type with more memory"
         return Failure(FailureClass.OUT_OF_MEMORY, "OutOfMemory", text + log, code)
+    if pod.has_action and result is not None and result.reason:
+        away = code == ExitCode.STORAGE_UNAVAILABLE
+        kind = FailureClass.STORAGE if away else FailureClass.USER
+        return Failure(kind, result.reason, result.error, code)
     return Failure(FailureClass.USER, "ExitCode", f"exit code {code}{log}", code)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,6 +41,15 @@ def number(name: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise SettingsError(f"The environment variable {name}={text!r} is not a positive number.")
     return value
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace `$NAME` and `${NAME}` by variables; an unknown name stays as it is written."""
+
+    def value(found: re.Match[str]) -> str:
+        return variables.get(found.group(1) or found.group(2), found.group(0))
+
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, text.strip())
 
 
 def ready_file() -> Path:

@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from gradient_operator.datasets.errors import DatasetError, LocalDiskError
 from gradient_operator.datasets.tree import disk_errors
-from gradient_operator.helpers.environment import SettingsError
-from gradient_operator.helpers.running import run
+from gradient_operator.helpers.environment import SettingsError, expand
+from gradient_operator.helpers.running import end_on_sigterm, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,6 +80,7 @@ class Checkout:
 
 def main() -> ExitCode:
     """Clone what the environment names."""
+    end_on_sigterm()
     return run(lambda: clone(read_checkout(os.environ)))
 
 
@@ -89,7 +90,7 @@ def read_checkout(variables: Mapping[str, str]) -> Checkout:
     Raises:
         SettingsError: a variable is missing or unusable.
     """
-    url = _expand(variables.get("GRADIENT_GIT_URL", ""), variables)
+    url = expand(variables.get("GRADIENT_GIT_URL", ""), variables)
     path = variables.get("GRADIENT_GIT_PATH", "")
     if not url or not path.startswith("/"):
         raise SettingsError(
@@ -102,7 +103,7 @@ def read_checkout(variables: Mapping[str, str]) -> Checkout:
         raise SettingsError("The user name or password of the repository has a line break in it.")
     return Checkout(
         url=url,
-        ref=_expand(variables.get("GRADIENT_GIT_REF", ""), variables),
+        ref=expand(variables.get("GRADIENT_GIT_REF", ""), variables),
         path=Path(path),
         username=username or ("git" if password else ""),
         password=password,
@@ -300,13 +301,6 @@ def _prepare(path: Path) -> None:
             "of its own; set path to another folder.",
             reason="TargetNotEmpty",
         )
-
-
-def _expand(text: str, variables: Mapping[str, str]) -> str:
-    def value(found: re.Match[str]) -> str:
-        return variables.get(found.group(1) or found.group(2), found.group(0))
-
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, text.strip())
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Entry point of the helpers' image: `gradient-helper fetch|upload|wait-ready|git-checkout`.
+"""Entry point of the helpers' image: `gradient-helper fetch|upload|git-checkout|…`.
 
 Only the chosen helper is imported, because `wait-ready` stands between a job and its start.
 """
@@ -18,6 +18,7 @@ _HELPERS: Final = {
     "upload": ("gradient_operator.helpers.upload", "store the outputs of a job when it has ended"),
     "wait-ready": ("gradient_operator.helpers.wait_ready", "wait until the uploader is ready"),
     "git-checkout": ("gradient_operator.helpers.git_checkout", "clone a repository"),
+    "s3-download": ("gradient_operator.helpers.s3_download", "copy objects of a bucket"),
 }
 
 

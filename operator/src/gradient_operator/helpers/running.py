@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,15 @@ def start_logging() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def end_on_sigterm() -> None:
+    """End at once when the job is cancelled: the kernel drops unhandled signals to a first process.
+
+    There is nothing to tidy up: the container goes with its first process, and the kernel with it
+    stops whatever that has started.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _frame: os._exit(128 + number))
 
 
 def run(task: Callable[[], None]) -> ExitCode:

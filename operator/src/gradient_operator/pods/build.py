@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from gradient_operator.api import names
-from gradient_operator.pods import helpers
+from gradient_operator.pods import actions, helpers
 from gradient_operator.pods.helpers import literal
 from gradient_operator.pods.names import label_value, pod_name
 from gradient_operator.pods.request import (
@@ -13,7 +13,7 @@ from gradient_operator.pods.request import (
     StoredString,
     StringValue,
 )
-from gradient_operator.workflow.model import Action, EnvVar
+from gradient_operator.workflow.model import EnvVar
 
 _PLAIN_GRACE_SECONDS: Final = 30
 
@@ -107,9 +107,9 @@ def _main(request: PodRequest) -> dict[str, Any]:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _mounts(request),
     }
-    if job.action is Action.GIT_CHECKOUT:
+    if job.action in actions.COMMANDS:
         container["image"] = request.settings.helper_image
-        container["command"] = [helpers.HELPER, "git-checkout"]
+        container["command"] = [helpers.HELPER, actions.COMMANDS[job.action]]
         container["securityContext"] = helpers.SECURITY
     else:
         if job.command is not None:
@@ -132,15 +132,7 @@ def _env(request: PodRequest) -> list[dict[str, Any]]:
         "GRADIENT_ATTEMPT": EnvVar("GRADIENT_ATTEMPT", str(request.attempt)),
         "GRADIENT_GIT_SHA": EnvVar("GRADIENT_GIT_SHA", run.git_sha),
     }
-    if job.checkout is not None:
-        checkout = job.checkout
-        variables["GRADIENT_GIT_URL"] = EnvVar("GRADIENT_GIT_URL", checkout.url)
-        variables["GRADIENT_GIT_PATH"] = EnvVar("GRADIENT_GIT_PATH", checkout.path)
-        if checkout.ref:
-            variables["GRADIENT_GIT_REF"] = EnvVar("GRADIENT_GIT_REF", checkout.ref)
-        for secret in (checkout.username, checkout.password):
-            if secret is not None:
-                variables[secret.name] = secret
+    variables.update({variable.name: variable for variable in actions.variables(job)})
     variables.update({variable.name: variable for variable in job.env})
     return [_variable(variable, request.policy.secret_name) for variable in variables.values()]
 

@@ -4,6 +4,7 @@ A parameter's text reaches the program exactly as written: what Kubernetes would
 (`$(NAME)`, `$$`) is escaped by the pod builder.
 """
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -14,9 +15,11 @@ from gradient_operator.workflow.model import (
     CompiledJob,
     CreateModel,
     DatasetInput,
+    EnvVar,
     GitCheckout,
     JobInput,
     OutputInput,
+    S3Download,
     SharedVolumeInput,
 )
 from gradient_operator.workflow.nearest import nearest
@@ -26,12 +29,12 @@ _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
     Action.CONTAINER: frozenset({"image", "args", "command"}),
     Action.SCRIPT: frozenset({"image", "script"}),
     Action.GIT_CHECKOUT: frozenset({"url", "ref", "username", "password", "path"}),
+    Action.S3_DOWNLOAD: frozenset(
+        {"url", "access-key", "secret-access-key", "region", "endpoint", "path"}
+    ),
     Action.CREATE_MODEL: frozenset({"name", "type"}),
 }
 MODEL_TYPES: Final = ("Tensorflow", "ONNX", "Custom")
-_NOT_YET: Final = {
-    "s3-download@v1": "run an S3 client with container@v1 instead, as `aws s3 cp --recursive`"
-}
 
 
 def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
@@ -51,7 +54,7 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
     try:
         return Action(job.uses)
     except ValueError:
-        hint = _NOT_YET.get(job.uses) or nearest(job.uses, [action.value for action in Action], "")
+        hint = nearest(job.uses, [action.value for action in Action], "")
         message = f"{job.uses!r} is not an action; {hint}"
         state.error(("jobs", name, "uses"), message, "unknown-action")
         return None
@@ -120,11 +123,52 @@ def _git_checkout(
     checkout = GitCheckout(
         url=url or "",
         ref=ref,
-        username=env_var("GRADIENT_GIT_USERNAME", given.username) if given.username else None,
-        password=env_var("GRADIENT_GIT_PASSWORD", given.password) if given.password else None,
-        path=given.path or _target(state, base),
+        username=_credential("GRADIENT_GIT_USERNAME", given.username),
+        password=_credential("GRADIENT_GIT_PASSWORD", given.password),
+        path=_target(state, base, given.path),
     )
     return replace(base, checkout=checkout)
+
+
+def _s3_download(state: Compilation, base: CompiledJob, given: api.ActionParameters) -> CompiledJob:
+    place = ("jobs", base.name, "with")
+    url = (given.url or "").strip()
+    if not url:
+        _missing(state, base, "url")
+        return base
+    if not url.startswith(("s3://", "$")):
+        message = "must begin with s3://, as s3://bucket/folder/; a server goes into endpoint"
+        state.error((*place, "url"), message, "s3-url")
+    keys = {"access-key": given.access_key, "secret-access-key": given.secret_access_key}
+    lacking = [key for key, value in keys.items() if not value]
+    if len(lacking) == 1:
+        message = f"has no {lacking[0]}: add it, or remove both keys to read a public bucket"
+        state.error(place, message, "no-s3-key")
+    _warn_of_literal(state, base, "secret-access-key", given.secret_access_key)
+    download = S3Download(
+        url=url,
+        region=given.region or "",
+        endpoint=given.endpoint or "",
+        access_key=_credential("GRADIENT_S3_ACCESS_KEY", given.access_key),
+        secret_key=_credential("GRADIENT_S3_SECRET_KEY", given.secret_access_key),
+        path=_target(state, base, given.path),
+    )
+    return replace(base, download=download)
+
+
+def _credential(variable: str, value: str | None) -> EnvVar | None:
+    return env_var(variable, value.strip()) if value else None
+
+
+def _warn_of_literal(state: Compilation, base: CompiledJob, key: str, value: str | None) -> None:
+    """A key that stands in the file is read by everybody who may read the file, or the Pod."""
+    if value and not value.startswith(("secret:", "$")):
+        state.warn(
+            ("jobs", base.name, "with", key),
+            "holds the key itself, for all to read: put it into the Secret of values and write "
+            "secret:NAME",
+            "literal-secret",
+        )
 
 
 def _from_event(state: Compilation, base: CompiledJob, key: str, value: str | None) -> str | None:
@@ -138,20 +182,36 @@ def _from_event(state: Compilation, base: CompiledJob, key: str, value: str | No
     return value
 
 
-def _target(state: Compilation, base: CompiledJob) -> str:
-    """The one directory to check out into: an output, or a legacy volume among the inputs."""
-    places = [f"/outputs/{output.name}" for output in base.outputs if output.type != "string"]
-    places = places or [
-        f"/inputs/{item.name}" for item in base.inputs if isinstance(item, SharedVolumeInput)
-    ]
-    if len(places) != 1:
-        state.error(
-            ("jobs", base.name, "with"),
-            f"has no path, and the job has {len(places)} outputs to choose from: add path",
-            "no-path",
-        )
-        return "/outputs"
-    return places[0]
+def _target(state: Compilation, base: CompiledJob, given: str | None) -> str:
+    """The directory that is filled: the one that was named, or the only output or legacy volume."""
+    outputs = [f"/outputs/{output.name}" for output in base.outputs if output.type != "string"]
+    volumes = [f"/inputs/{item.name}" for item in base.inputs if _is_volume(item)]
+    if given is not None and given.strip():
+        path = posixpath.normpath(posixpath.join("/", given.strip()))
+        if not any(
+            f"{path}/".startswith(f"{place}/") for place in (*outputs, *volumes, "/storage")
+        ):
+            state.warn(
+                ("jobs", base.name, "with", "path"),
+                f"is in no volume or dataset of the job: what lands in {path} is lost when it ends",
+                "path-outside",
+            )
+        return path
+    legacy = [f"/inputs/{item.name}" for item in base.inputs if isinstance(item, SharedVolumeInput)]
+    places = outputs or legacy
+    if len(places) == 1:
+        return places[0]
+    message = "has nowhere to put files: add an output of type volume or dataset"
+    if places:
+        message = f"has no path, and the job has {len(places)} outputs to choose from: add path"
+    state.error(("jobs", base.name, "with"), message, "no-path")
+    return "/outputs"
+
+
+def _is_volume(item: JobInput) -> bool:
+    return isinstance(item, SharedVolumeInput) or (
+        isinstance(item, OutputInput) and item.type == "volume"
+    )
 
 
 def _create_model(
@@ -187,5 +247,6 @@ _COMPLETE: Final[dict[Action, _Complete]] = {
     Action.CONTAINER: _container,
     Action.SCRIPT: _script,
     Action.GIT_CHECKOUT: _git_checkout,
+    Action.S3_DOWNLOAD: _s3_download,
     Action.CREATE_MODEL: _create_model,
 }

@@ -17,6 +17,7 @@ class Action(StrEnum):
     CONTAINER = "container@v1"
     SCRIPT = "script@v1"
     GIT_CHECKOUT = "git-checkout@v1"
+    S3_DOWNLOAD = "s3-download@v1"
     CREATE_MODEL = "create-model@v1"
 
 
@@ -87,6 +88,18 @@ class GitCheckout:
 
 
 @dataclass(frozen=True, slots=True)
+class S3Download:
+    """Parameters of `s3-download@v1`; variables in url, region and endpoint are expanded there."""
+
+    url: str
+    region: str
+    endpoint: str
+    access_key: EnvVar | None
+    secret_key: EnvVar | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateModel:
     """Parameters of `create-model@v1`."""
 
@@ -110,6 +123,7 @@ class CompiledJob:
     command: tuple[str, ...] | None = None
     args: tuple[str, ...] | None = None
     checkout: GitCheckout | None = None
+    download: S3Download | None = None
     model: CreateModel | None = None
 
     def output(self, name: str) -> JobOutput | None:
