@@ -212,3 +212,9 @@ def test_a_new_run_has_no_phase():
 )
 def test_only_what_calls_for_a_look_makes_a_difference(change, noticed):
     assert (project_run({**RUN, **change}) != project_run(RUN)) is noticed
+
+
+def test_an_action_is_known_by_its_program():
+    helper = {"name": "main", "command": ["/app/.venv/bin/gradient-helper", "git-checkout"]}
+    assert project_pod({**POD, "spec": {"containers": [helper]}}).has_action
+    assert not project_pod(POD).has_action

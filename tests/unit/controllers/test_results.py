@@ -79,3 +79,19 @@ def test_of_a_full_result_long_strings_stay_where_they_are():
     assert found.outputs["acc"] == OutputRecord(value="0.9")
     assert found.outputs["long"] == OutputRecord(ref="runs/pod-uid/result.json")
     assert found.outputs["model"].digest == DIGEST
+
+
+def test_what_an_action_says_of_its_failure_counts_before_the_uploader():
+    message = wire.encode_failure("There is no branch.", "GitRefNotFound").decode()
+    pod = make_pod(
+        has_action=True,
+        has_uploader=True,
+        main=ended(1, message=message),
+        uploader=ended(0, message=wire.encode_message(RESULT, "pod-uid").decode()),
+    )
+    assert decode_pod(pod) == UploadResult(error="There is no branch.", reason="GitRefNotFound")
+
+
+def test_what_a_users_program_says_is_no_result():
+    message = wire.encode_failure("Believe me.", "StorageUnavailable").decode()
+    assert decode_pod(make_pod(main=ended(75, message=message))) is None

@@ -301,3 +301,14 @@ def test_inputs_that_cannot_be_fetched_fail_by_their_exit_code(code, kind):
 def test_only_the_users_exit_code_is_reported_as_such():
     assert judge(failed_pod(code=3), None).failure.exit_code == 3
     assert judge(make_pod(phase="Failed", fetch=ended(66)), None).failure.exit_code is None
+
+
+def test_an_action_says_itself_why_it_failed_and_a_server_out_of_reach_is_not_its_fault():
+    said = UploadResult(error="There is no branch 'x'.", reason="GitRefNotFound")
+    for code, kind in ((1, FailureClass.USER), (75, FailureClass.STORAGE)):
+        pod = failed_pod(code=code, has_action=True)
+        failure = judge(pod, said).failure
+        assert (failure.kind, failure.reason, failure.exit_code) == (kind, "GitRefNotFound", code)
+        assert failure.message == "There is no branch 'x'."
+    assert judge(failed_pod(code=75), said).failure.reason == "ExitCode"
+    assert judge(failed_pod(code=137, has_action=True), None).failure.reason == "ExitCode"

@@ -104,6 +104,20 @@ CASES = {
     "checkout-into-a-held-claim": request(
         checkout(), volumes={"repo": HELD}, held_claims=(HELD.claim,)
     ),
+    "download-from-s3": request(
+        make_workflow()
+        .job("fetch")
+        .makes("data", "dataset", "cats")
+        .uses(
+            "s3-download@v1",
+            url="s3://bucket/$DAY/",
+            endpoint="https://s3.example.org",
+            region="eu",
+            **{"access-key": "secret:S3_ID", "secret-access-key": "secret:S3_KEY"},
+        )
+        .env(DAY="monday"),
+        storage=STORAGE,
+    ),
     "volumes-and-storage": request(
         checkout().job("a").needs("clone").makes("repo", "volume"),
         inputs=(

@@ -10,6 +10,7 @@ from gradient_operator.workflow.model import (
     EnvVar,
     GitCheckout,
     OutputInput,
+    S3Download,
     SharedVolumeInput,
     StringInput,
 )
@@ -421,6 +422,83 @@ class TestCheckout:
 
     def test_without_a_run_the_event_is_left_open(self):
         assert self.of_event().problems() == []
+
+    def test_a_branch_counts_where_there_is_no_ref(self):
+        builder = make_workflow().job("a").makes("r", "volume")
+        places = {"url": "https://x/y", "branch": "training"}
+        assert one(builder.uses("git-checkout@v1", **places)).checkout.ref == "training"
+        builder.uses("git-checkout@v1", ref="v1", **places)
+        assert one(builder).checkout.ref == "v1"
+
+    def test_a_password_in_the_file_is_warned_of_and_not_shown(self):
+        builder = make_workflow().job("a").makes("r", "volume")
+        builder.uses("git-checkout@v1", url="https://x/y", username="me", password="hunter2")
+        (problem,) = builder.problems()
+        assert (problem.rule, problem.severity) == ("literal-secret", "warning")
+        assert "hunter2" not in str(problem)
+
+    @pytest.mark.parametrize(
+        ("path", "wanted"),
+        [("outputs/r", "/outputs/r"), ("/outputs//r/a/", "/outputs/r/a"), (" ", "/outputs/r")],
+    )
+    def test_a_path_may_be_spelled_loosely(self, path, wanted):
+        builder = make_workflow().job("a").makes("r", "volume")
+        builder.uses("git-checkout@v1", url="https://x/y", path=path)
+        assert builder.problems() == []
+        assert one(builder).checkout.path == wanted
+
+    @pytest.mark.parametrize("path", ["/outputs", "/outputs/s", "/outputs/rest", "/outputs/r/.."])
+    def test_a_path_in_no_output_is_warned_of(self, path):
+        builder = make_workflow().job("a").makes("r", "volume").makes("s", "string")
+        builder.uses("git-checkout@v1", url="https://x/y", path=path)
+        assert [problem.rule for problem in builder.problems()] == ["path-outside"]
+
+    def test_a_path_in_a_volume_input_or_the_shared_storage_is_fine(self):
+        for path in ("/inputs/repo/data", "/storage/data"):
+            builder = clone().job("a").needs("clone").takes("repo", "clone.outputs.repo")
+            builder.uses("git-checkout@v1", url="https://x/y", path=path)
+            assert builder.problems() == []
+
+
+class TestDownload:
+    def job(self, **parameters):
+        parameters = {"url": "s3://b/p/", **parameters}
+        return (
+            make_workflow()
+            .job("a")
+            .makes("d", "dataset", "d")
+            .uses(
+                "s3-download@v1",
+                **{key.replace("_", "-"): text for key, text in parameters.items()},
+            )
+        )
+
+    def test_a_public_bucket_needs_an_address_alone(self):
+        download = S3Download("s3://b/p/", "", "", None, None, "/outputs/d")
+        assert one(self.job()).download == download
+
+    def test_keys_may_be_secrets(self):
+        builder = self.job(
+            access_key="AKIA", secret_access_key="secret:KEY", region="r", endpoint="http://e",
+            path="/outputs/d/sub",
+        )  # fmt: skip
+        assert builder.problems() == []
+        assert one(builder).download == S3Download(
+            "s3://b/p/",
+            "r",
+            "http://e",
+            EnvVar("GRADIENT_S3_ACCESS_KEY", "AKIA"),
+            EnvVar("GRADIENT_S3_SECRET_KEY", secret_key="KEY"),
+            "/outputs/d/sub",
+        )
+
+    def test_a_secret_key_in_the_file_is_warned_of_and_not_shown(self):
+        (problem,) = self.job(access_key="AKIA", secret_access_key="wJalr").problems()
+        assert (problem.rule, problem.severity) == ("literal-secret", "warning")
+        assert "wJalr" not in str(problem)
+
+    def test_the_address_may_come_from_the_environment(self):
+        assert self.job(url="$DATA").problems() == []
 
 
 class TestModel:

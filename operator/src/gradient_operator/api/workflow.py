@@ -131,6 +131,8 @@ class ActionParameters(Open):
     """`git-checkout@v1`: the repository. `s3-download@v1`: the bucket and path, as s3://…"""
     ref: ShortText | None = None
     """`git-checkout@v1`: a branch, tag or commit; `context.event.github.ref` is that of a push."""
+    branch: ShortText | None = None
+    """`git-checkout@v1`: what counts where there is no `ref`."""
     username: ShortText | None = None
     """`git-checkout@v1`: for a private repository; `secret:KEY` as in `env`."""
     password: ShortText | None = None
@@ -138,7 +140,8 @@ class ActionParameters(Open):
     path: ShortText | None = None
     """Of both: the output, or a folder in it, that is filled; needed where there are several."""
     access_key: ShortText | None = Field(default=None, alias="access-key")
-    """`s3-download@v1`: `secret:KEY` as in `env`."""
+    """`s3-download@v1`: `secret:KEY` as in `env`; without keys the bucket is read as the public
+    may."""
     secret_access_key: ShortText | None = Field(default=None, alias="secret-access-key")
     """`s3-download@v1`: `secret:KEY` as in `env`."""
     region: ShortText | None = None

@@ -28,7 +28,7 @@ from gradient_operator.workflow.state import Compilation, env_var
 _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
     Action.CONTAINER: frozenset({"image", "args", "command"}),
     Action.SCRIPT: frozenset({"image", "script"}),
-    Action.GIT_CHECKOUT: frozenset({"url", "ref", "username", "password", "path"}),
+    Action.GIT_CHECKOUT: frozenset({"url", "ref", "branch", "username", "password", "path"}),
     Action.S3_DOWNLOAD: frozenset(
         {"url", "access-key", "secret-access-key", "region", "endpoint", "path"}
     ),
@@ -112,7 +112,7 @@ def _missing(state: Compilation, base: CompiledJob, key: str) -> None:
 def _git_checkout(
     state: Compilation, base: CompiledJob, given: api.ActionParameters
 ) -> CompiledJob:
-    url, ref = given.url, given.ref
+    url, ref = given.url, given.ref or given.branch
     if not url:
         _missing(state, base, "url")
         return base
@@ -120,6 +120,7 @@ def _git_checkout(
         url = _from_event(state, base, "url", state.event.url)
     if ref == "context.event.github.ref":
         ref = _from_event(state, base, "ref", state.event.ref)
+    _warn_of_literal(state, base, "password", given.password)
     checkout = GitCheckout(
         url=url or "",
         ref=ref,
