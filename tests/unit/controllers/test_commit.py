@@ -201,7 +201,15 @@ class TestModel:
         job = self.job({"type": "dataset", "with": {"ref": "cats"}})
         pinned = {"cats": Pinned("cats", "ns", "abcdefgh2345", FIRST, 7)}
         assert model_version(job, ledger={}, pinned=pinned) == ("cats", "abcdefgh2345", FIRST)
-        assert input_versions(job, pinned) == ("ns/cats:abcdefgh2345",)
+        found = input_versions(job, namespace="ns", pinned=pinned, ledger={})
+        assert found == ("ns/cats:abcdefgh2345",)
+
+    def test_what_an_earlier_job_of_the_run_made_counts_as_read_too(self):
+        output = OutputRecord(digest=FIRST, version="cats:abcdefgh2345")
+        ledger = {"train": done_job(outputs={"out": output})}
+        job = self.job("train.outputs.out")
+        found = input_versions(job, namespace="ns", pinned={}, ledger=ledger)
+        assert found == ("ns/cats:abcdefgh2345",)
 
     def test_a_version_that_was_never_made_is_refused(self):
         with pytest.raises(StartRefused, match="holds no dataset version"):

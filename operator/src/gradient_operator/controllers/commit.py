@@ -75,13 +75,23 @@ async def commit_version(
     metrics.dataset_commit_files.observe(record.files)
 
 
-def input_versions(job: CompiledJob, pinned: Mapping[str, Pinned]) -> tuple[str, ...]:
-    """The versions that a job read, for the lineage."""
+def input_versions(
+    job: CompiledJob,
+    *,
+    namespace: str,
+    pinned: Mapping[str, Pinned],
+    ledger: Mapping[str, JobRecord],
+) -> tuple[str, ...]:
+    """The versions that a job read, for the lineage: pinned ones, and those of earlier jobs."""
     found = []
     for item in job.inputs:
         if isinstance(item, DatasetInput):
             version = pinned[str(item.reference)]
             found.append(f"{version.namespace}/{version.dataset}:{version.version}")
+        elif isinstance(item, OutputInput) and item.job in ledger:
+            output = ledger[item.job].outputs.get(item.output)
+            if output is not None and output.version is not None:
+                found.append(f"{namespace}/{output.version}")
     return tuple(found)
 
 

@@ -297,7 +297,9 @@ class Applier:
             run=run.name,
             run_uid=run.uid,
             job=job.name,
-            inputs=commit.input_versions(job, state.pinned),
+            inputs=commit.input_versions(
+                job, namespace=run.namespace, pinned=state.pinned, ledger=state.ledger
+            ),
         )
 
     async def release(self, pod: PodRecord) -> None:

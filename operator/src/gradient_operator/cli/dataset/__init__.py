@@ -12,6 +12,12 @@ COMMANDS: Final = {
     "files": "gradient_operator.cli.dataset.files",
     "get": "gradient_operator.cli.dataset.get",
     "put": "gradient_operator.cli.dataset.put",
+    "tag": "gradient_operator.cli.dataset.tag",
+    "untag": "gradient_operator.cli.dataset.untag",
+    "lineage": "gradient_operator.cli.dataset.lineage",
+    "diff": "gradient_operator.cli.dataset.diff",
+    "verify": "gradient_operator.cli.dataset.verify",
+    "export": "gradient_operator.cli.dataset.export",
 }
 """Command to module; the module has it as `command`."""
 

@@ -53,14 +53,14 @@ def file_lines(store: BlobStore, digest: str) -> Iterator[str]:
     with ManifestReader.fetch(store, digest) as manifest:
         for entry in manifest.entries():
             if isinstance(entry, FileEntry):
-                yield f"{size(entry.size):>10}  {_shown(entry.path)}"
+                yield f"{size(entry.size):>10}  {shown_path(entry.path)}"
             elif isinstance(entry, LinkEntry):
-                yield f"{'link':>10}  {_shown(entry.path)} -> {_shown(entry.target)}"
+                yield f"{'link':>10}  {shown_path(entry.path)} -> {shown_path(entry.target)}"
             else:
-                yield f"{'directory':>10}  {_shown(entry.path)}/"
+                yield f"{'directory':>10}  {shown_path(entry.path)}/"
 
 
-def _shown(path: bytes) -> str:
+def shown_path(path: bytes) -> str:
     """The path as it is, or quoted where it holds what would disturb a terminal."""
     text = path.decode(errors="backslashreplace")
     return text if text.isprintable() else repr(text)
