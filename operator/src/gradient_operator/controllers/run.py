@@ -66,7 +66,7 @@ class RunController:
         self._runs = runs
         self._applier = applier
         self._probe = probe
-        self._states: dict[str, RunState] = {}
+        self._states: dict[Key, RunState] = {}
         self._began = services.clock()
         probe.watch(self._endpoints)
 
@@ -79,17 +79,14 @@ class RunController:
     def affected_by_storage(self, endpoint: str) -> list[Key]:
         """The runs under way that use an endpoint."""
         return [
-            Key("run", state.identity.namespace, state.identity.name)
-            for state in self._states.values()
+            key
+            for key, state in self._states.items()
             if state.storage is not None and state.storage.endpoint == endpoint
         ]
 
     def active(self) -> list[Key]:
         """All runs under way, for when a definition changed that any of them may wait for."""
-        return [
-            Key("run", state.identity.namespace, state.identity.name)
-            for state in self._states.values()
-        ]
+        return list(self._states)
 
     async def reconcile(self, key: Key) -> None:
         """Look at one run.
@@ -104,18 +101,18 @@ class RunController:
             await self._stop(pods.values())
         await self._release_strangers(key, view, pods)
         if view is None or view.deleting:
-            self._forget(key)
+            self._states.pop(key, None)
             if view is not None:
                 await self._let_run_go(view)
             return
         if view.final:
-            self._states.pop(view.uid, None)
+            self._states.pop(key, None)
             await self._let_go(pods.values())
             await self._let_run_go(view)
             return
-        state = self._states.get(view.uid)
-        if state is None:
-            self._forget(key)
+        state = self._states.get(key)
+        if state is None or state.identity.uid != view.uid:
+            self._states.pop(key, None)  # that of an earlier run of this name
             view = await self._fresh(view)
             try:
                 state = await run_start.begin(self._services, view)
@@ -124,7 +121,7 @@ class RunController:
                 return
             if state.storage is not None:
                 await self._probe.know(state.storage.endpoint)
-            self._states[view.uid] = state
+            self._states[key] = state
         await self._advance(key, view, state)
 
     async def _fresh(self, view: RunView) -> RunView:
@@ -136,12 +133,6 @@ class RunController:
         if fresh.uid != view.uid or fresh.final:
             raise Conflict(f"run {view.name} has changed meanwhile")
         return fresh
-
-    def _forget(self, key: Key) -> None:
-        for uid, state in list(self._states.items()):
-            run = state.identity
-            if (run.namespace, run.name) == (key.namespace, key.name):
-                del self._states[uid]
 
     async def _release_strangers(
         self, key: Key, view: RunView | None, pods: Mapping[str, PodRecord]
@@ -362,7 +353,7 @@ class RunController:
             )
         except NotFound:
             writes.labels("GradientRun", "gone").inc()
-            self._states.pop(view.uid, None)
+            self._states.pop(Key("run", view.namespace, view.name), None)
             raise
         except KubeError:
             writes.labels("GradientRun", "error").inc()

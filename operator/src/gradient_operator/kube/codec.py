@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from gradient_operator.kube.errors import ServerError
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ def decode(text: bytes, call: Call) -> dict[str, Any]:
         ServerError: it is no JSON, as a proxy's page is.
     """
     try:
-        # Decoded here because `json` would first guess the encoding, at a tenth of the cost.
-        value: dict[str, Any] = json.loads(text.decode())
+        # Half the time of `json`, and what the API server sends is most of what we read.
+        value: dict[str, Any] = from_json(text, cache_strings="keys")
     except ValueError as error:
         raise ServerError(f"{call.method} {call.path}: the answer is no JSON: {error}") from error
     return value
