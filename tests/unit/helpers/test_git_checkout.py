@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gradient_operator.datasets.errors import DatasetError, LocalDiskError
-from gradient_operator.helpers import git_checkout as module
+from gradient_operator.helpers import git as module
 from gradient_operator.helpers.environment import SettingsError
-from gradient_operator.helpers.git_checkout import (
-    Checkout,
-    GitError,
-    GitUnreachableError,
-    clone,
-    read_checkout,
-    split_credentials,
-)
+from gradient_operator.helpers.git import Checkout, GitError, GitUnreachableError
+from gradient_operator.helpers.git_checkout import clone, read_checkout, split_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
