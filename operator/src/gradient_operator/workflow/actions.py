@@ -139,12 +139,12 @@ def _s3_download(state: Compilation, base: CompiledJob, given: api.ActionParamet
         return base
     if not url.startswith(("s3://", "$")):
         message = "must begin with s3://, as s3://bucket/folder/; a server goes into endpoint"
-        state.error((*place, "url"), message, "s3-url")
+        state.error((*place, "url"), message, "bad-url")
     keys = {"access-key": given.access_key, "secret-access-key": given.secret_access_key}
     lacking = [key for key, value in keys.items() if not value]
     if len(lacking) == 1:
         message = f"has no {lacking[0]}: add it, or remove both keys to read a public bucket"
-        state.error(place, message, "no-s3-key")
+        state.error(place, message, "missing-parameter")
     _warn_of_literal(state, base, "secret-access-key", given.secret_access_key)
     download = S3Download(
         url=url,

@@ -32,6 +32,18 @@ jobs:
       image: python:3.12
       script: python /inputs/code/train.py
 """
+_DOWNLOAD: Final = """\
+jobs:
+  Fetch:
+    resources: {instance-type: C4}
+    outputs:
+      images: {type: dataset, with: {ref: flowers}}
+    uses: s3-download@v1
+    with:
+      url: s3://example-flowers/images/
+      access-key: secret:S3_ID
+      secret-access-key: secret:S3_KEY
+"""
 _MODEL: Final = """\
 jobs:
   Register:
@@ -78,7 +90,8 @@ RULES: Final = (
         severity="error",
         title="A parameter is missing that the action cannot do without",
         why="`script@v1` needs `image` and `script`, `container@v1` an `image`, "
-        "`git-checkout@v1` a `url`, `create-model@v1` a `name` and a `type`.",
+        "`git-checkout@v1` and `s3-download@v1` a `url`, `create-model@v1` a `name` and a `type`. "
+        "Keys of a bucket come in pairs.",
         wrong=_RIGHT.replace("      image: python:3.12\n", ""),
         right=_RIGHT,
     ),
@@ -93,6 +106,33 @@ RULES: Final = (
             "      code: {type: volume}\n      copy: {type: dataset, with: {ref: flowers-code}}\n",
         ),
         right=_CHECKOUT,
+    ),
+    Rule(
+        id="path-outside",
+        severity="warning",
+        title="Files go where no volume or dataset is",
+        why="What lies outside `/outputs/NAME` of a declared volume or dataset is lost when the "
+        "job ends. Volumes among the inputs, and `/storage`, may be written too.",
+        wrong=_CHECKOUT.replace("/flowers\n", "/flowers\n      path: /outputs/flowers\n"),
+        right=_CHECKOUT.replace("/flowers\n", "/flowers\n      path: /outputs/code/flowers\n"),
+    ),
+    Rule(
+        id="bad-url",
+        severity="error",
+        title="`s3-download@v1` is given another kind of address",
+        why="It copies from buckets: `s3://bucket/folder/` is what lies below the folder, "
+        "`s3://bucket/file` that object. The server, where it is not AWS, is named by `endpoint`.",
+        wrong=_DOWNLOAD.replace("s3://example-flowers", "https://example-flowers.s3.example.com"),
+        right=_DOWNLOAD,
+    ),
+    Rule(
+        id="literal-secret",
+        severity="warning",
+        title="A password or secret key stands in the file",
+        why="Everybody who may read the file, or the run, may read it. Put it into the Secret "
+        "`gradient-secrets` of the namespace and write `secret:KEY` here.",
+        wrong=_DOWNLOAD.replace("secret:S3_KEY", "not-really-a-key"),
+        right=_DOWNLOAD,
     ),
     Rule(
         id="no-event",
