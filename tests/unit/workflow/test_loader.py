@@ -29,8 +29,11 @@ def test_keys_are_the_text_as_written(key):
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("on", True),
-        ("No", False),
+        ("on", "on"),
+        ("No", "No"),
+        ("yes", "yes"),
+        ("true", True),
+        ("False", False),
         ("~", None),
         ("", None),
         ("0x1f", 31),
@@ -43,7 +46,7 @@ def test_keys_are_the_text_as_written(key):
         ("! 1", "1"),
     ],
 )
-def test_values_read_as_yaml_1_1_has_them(written, value):
+def test_values_read_as_numbers_booleans_or_text(written, value):
     assert data(f"a: {written}") == {"a": value}
 
 
@@ -184,6 +187,24 @@ def test_a_text_above_the_limit_is_refused():
 @pytest.mark.parametrize("bracket", ["[", "{a: ", "- "])
 def test_nesting_is_bounded(bracket):
     assert "levels inside each other" in problem("a: \n  " + bracket * 100_000).message
+
+
+def test_documents_come_one_by_one_and_those_without_content_are_left_out():
+    text = "---\na: &a 1\n---\n# nothing\n---\nb: 2\n---\n"
+    found = list(loader.load_all(text, source="f.yaml"))
+    assert [(each.data, each.begins) for each in found] == [({"a": 1}, (1, 1)), ({"b": 2}, (5, 1))]
+    assert data("---\na: 1\n---\n") == {"a": 1}
+    assert "no such mark" in problem("a: &a 1\n---\nb: *a\n").message
+
+
+def test_spans_end_behind_what_they_name():
+    text = "jobs:\n  \"a b\": {needs: [c, 'd'] }\n  c: |-\n    text\n"
+    positions = load(text, source="f.yaml").positions
+    assert positions.key_span_at(("jobs", "a b")) == (2, 3, 2, 8)
+    assert positions.span_at(("jobs", "a b", "needs", 0)) == (2, 19, 2, 20)
+    assert positions.span_at(("jobs", "a b", "needs", 1)) == (2, 22, 2, 25)
+    assert positions.span_at(("jobs", "c")) == (3, 6, 3, 6)
+    assert positions.span_at(("jobs", "a b", "with", "x")) == (2, 3, 2, 8)
 
 
 def test_aliases_that_multiply_are_refused_before_they_grow():

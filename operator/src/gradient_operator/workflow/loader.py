@@ -10,14 +10,22 @@ YAML 1.1's, and every size is bounded. It knows nothing of what the keys mean, a
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, NoReturn
 
 import yaml
-from yaml.constructor import SafeConstructor
-from yaml.resolver import Resolver
 
-from gradient_operator.workflow.yaml_errors import FileProblem, Position, explain, position_of
+from gradient_operator.workflow.positions import (
+    Node,
+    PathItem,
+    Position,
+    Positions,
+    Span,
+    position_of,
+    span_of,
+)
+from gradient_operator.workflow.scalars import TAG, TYPES, construct, resolve
+from gradient_operator.workflow.yaml_errors import FileProblem, explain
 
 __all__ = ["FileProblem", "LoadedFile", "Position", "Positions", "decode", "load"]
 
@@ -29,12 +37,7 @@ MAX_NODES: Final = 262_144
 MAX_EXPANDED: Final = 4 * MAX_BYTES
 """Characters of all keys and values, counted again at every alias that repeats them."""
 
-PathItem = str | int
-Path = tuple[PathItem, ...]
-
-_TAG: Final = "tag:yaml.org,2002:"
-_TYPES: Final = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null"))
-_COLLECTIONS: Final = frozenset((None, "!", f"{_TAG}map", f"{_TAG}seq"))
+_COLLECTIONS: Final = frozenset((None, "!", f"{TAG}map", f"{TAG}seq"))
 _MERGE: Final = "<<"
 _BLOCKS: Final = frozenset({"on", "defaults", "inputs", "jobs"})
 """What stands twice at the top when two workflows were put into one file."""
@@ -45,53 +48,6 @@ _UNPRINTABLE: Final = re.compile(
     r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _PARSER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_RESOLVERS: Final = Resolver.yaml_implicit_resolvers
-_CONSTRUCTOR: Final = SafeConstructor()
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A value with its place, the places of its keys, and what it costs to write it out."""
-
-    value: Any
-    position: Position
-    children: "dict[PathItem, _Node]" = field(default_factory=dict)
-    keys: dict[str, Position] = field(default_factory=dict)
-    nodes: int = 1
-    characters: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Positions:
-    """Where keys and values stand, by paths such as `("jobs", "train", "needs", 0)`."""
-
-    _root: _Node
-
-    def at(self, path: Path) -> Position:
-        """The place of the value at `path`; if there is none, of the nearest part that exists."""
-        return self._walk(path)[-1].position
-
-    def key_at(self, path: Path) -> Position:
-        """The place of the key that `path` ends with, else as `at` has it.
-
-        For an item of a list that is the item itself.
-        """
-        nodes = self._walk(path)
-        if path and len(nodes) == len(path) + 1:
-            return nodes[-2].keys.get(str(path[-1]), nodes[-1].position)
-        return nodes[-1].position
-
-    def __contains__(self, path: Path) -> bool:
-        return len(self._walk(path)) == len(path) + 1
-
-    def _walk(self, path: Path) -> list[_Node]:
-        nodes = [self._root]
-        for item in path:
-            child = nodes[-1].children.get(item)
-            if child is None:
-                break
-            nodes.append(child)
-        return nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +57,8 @@ class LoadedFile:
     source: str
     data: dict[str, Any]
     positions: Positions
+    begins: Position
+    """Where its document begins: at the `---`, if there is one."""
 
 
 def decode(raw: bytes, *, source: str) -> str:
@@ -125,14 +83,36 @@ def decode(raw: bytes, *, source: str) -> str:
 
 
 def load(text: str, *, source: str) -> LoadedFile:
-    """Read the text of a Gradient file.
+    """Read the text of a Gradient file, which is one document.
+
+    Raises:
+        FileProblem: as `load_all` has it; or it holds a second document.
+    """
+    documents = load_all(text, source=source)
+    first = next(documents)
+    for second in documents:
+        raise second_document(second)
+    return first
+
+
+def second_document(document: "LoadedFile") -> FileProblem:
+    """What is wrong with a document that stands where there should be no further one."""
+    line, column = document.begins
+    message = "a second document begins here; a Gradient file holds one: remove the '---'"
+    source = document.source
+    return FileProblem(message, source=source, line=line, column=column, rule="several-documents")
+
+
+def load_all(text: str, *, source: str) -> "Iterator[LoadedFile]":
+    """Read the documents of a text one by one; those without any content are left out.
 
     Args:
         text: as decoded; lines may end with LF or CRLF, a byte order mark may come first.
         source: the name of the file, for messages.
 
     Raises:
-        FileProblem: it is no YAML, not a mapping, holds a key twice, or exceeds a bound.
+        FileProblem: it is no YAML, has no content, a document is no mapping or holds a key
+            twice, or it exceeds a bound.
     """
     _check_size(len(text.encode("utf-8", "surrogatepass")), source)
     text = text.removeprefix("\ufeff")
@@ -143,8 +123,8 @@ def load(text: str, *, source: str) -> LoadedFile:
             "is this a text file? Remove the character"
         )
         raise FileProblem(message, source=source, line=line, column=column, rule="not-text")
-    root = _Builder(text, source).document()
-    return LoadedFile(source=source, data=root.value, positions=Positions(root))
+    for root, begins in _Builder(text, source).documents():
+        yield LoadedFile(source, root.value, Positions(root), begins)
 
 
 def _check_size(size: int, source: str) -> None:
@@ -167,26 +147,30 @@ class _Builder:
     def __init__(self, text: str, source: str) -> None:
         self._text, self._source = text, source
         self._events = self._read()
-        self._anchors: dict[str, _Node | None] = {}
+        self._anchors: dict[str, Node | None] = {}
         """None while the node is being built: an alias to it would be endless."""
         self._nodes = self._characters = 0
 
-    def document(self) -> _Node:
-        """The one document of the text, a mapping."""
+    def documents(self) -> Iterator[tuple[Node, Position]]:
+        """The documents of the text, each a mapping, and where they begin."""
         next(self._events)  # start of the stream
-        if isinstance(next(self._events), yaml.StreamEndEvent):
+        found = False
+        while not isinstance(event := next(self._events), yaml.StreamEndEvent):
+            self._anchors.clear()
+            root = self._node(next(self._events), 0)
+            next(self._events)  # end of the document
+            if root.value is None:
+                continue
+            if not isinstance(root.value, dict):
+                message = (
+                    "a file must hold keys and values, at least 'jobs'; is it a Gradient file?"
+                )
+                self._fail(message, root.span.start, "not-a-workflow")
+            found = True
+            yield root, position_of(event.start_mark)
+        if not found:
             message = "the file is empty; a Gradient file holds at least 'jobs'"
             self._fail(message, Position(1, 1), "not-a-workflow")
-        root = self._node(next(self._events), 0)
-        if not isinstance(root.value, dict):
-            message = "the file must hold keys and values, at least 'jobs'; is it a Gradient file?"
-            self._fail(message, root.position, "not-a-workflow")
-        next(self._events)  # end of the document
-        extra = next(self._events)
-        if not isinstance(extra, yaml.StreamEndEvent):
-            message = "a second document begins here; a Gradient file holds one: remove the '---'"
-            self._fail(message, position_of(extra.start_mark), "several-documents")
-        return root
 
     def _read(self) -> Iterator[Any]:
         parser = _PARSER(self._text)
@@ -198,28 +182,30 @@ class _Builder:
         finally:
             parser.dispose()
 
-    def _node(self, event: Any, depth: int) -> _Node:
-        position = position_of(event.start_mark)
+    def _node(self, event: Any, depth: int) -> Node:
+        span = span_of(event)
+        position = span.start
         if depth > MAX_DEPTH:
             message = f"more than {MAX_DEPTH} levels inside each other; make it flat"
             self._fail(message, position, "too-large")
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(str(event.anchor), position)
+            return self._alias(str(event.anchor), span)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         if isinstance(event, yaml.ScalarEvent):
-            node = self._scalar(event, position)
+            node = self._scalar(event, span)
         elif event.tag not in _COLLECTIONS:
             node = self._fail_tag(event.tag, position)
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = self._sequence(position, depth)
+            node = self._sequence(span, depth)
         else:
-            node = self._mapping(position, depth)
+            node = self._mapping(span, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, anchor: str, position: Position) -> _Node:
+    def _alias(self, anchor: str, span: Span) -> Node:
+        position = span.start
         if anchor not in self._anchors:
             message = f"'*{anchor}' repeats what '&{anchor}' marks above, but there is no such mark"
             self._fail(message, position, "bad-alias")
@@ -228,27 +214,27 @@ class _Builder:
             message = f"'*{anchor}' stands inside what it repeats: that never ends"
             self._fail(message, position, "bad-alias")
         self._charge(node.nodes, node.characters, position)
-        return replace(node, position=position)
+        return replace(node, span=span)
 
-    def _scalar(self, event: Any, position: Position) -> _Node:
-        self._charge(1, len(event.value), position)
-        value = self._value(event, position)
-        return _Node(value, position, characters=len(event.value))
+    def _scalar(self, event: Any, span: Span) -> Node:
+        self._charge(1, len(event.value), span.start)
+        value = self._value(event, span.start)
+        return Node(value, span, characters=len(event.value))
 
     def _value(self, event: Any, position: Position) -> str | int | float | bool | None:
         text: str = event.value
         if event.tag is None:
-            tag = _resolve(text) if event.implicit[0] else f"{_TAG}str"
+            tag = resolve(text) if event.implicit[0] else f"{TAG}str"
         elif event.tag == "!":
-            tag = f"{_TAG}str"
-        elif event.tag in _TYPES:
+            tag = f"{TAG}str"
+        elif event.tag in TYPES:
             tag = event.tag
         else:
             self._fail_tag(event.tag, position)
         try:
-            value = _construct(tag, text)
+            value = construct(tag, text)
         except (ValueError, KeyError, IndexError):
-            kind = tag.removeprefix(_TAG)
+            kind = tag.removeprefix(TAG)
             message = f"{_short(text)} cannot be read as {kind}; quotes make it a string"
             self._fail(message, position, "bad-number")
         if (isinstance(value, int) and value not in _INT64) or (
@@ -258,28 +244,28 @@ class _Builder:
             self._fail(message, position, "bad-number")
         return value
 
-    def _sequence(self, position: Position, depth: int) -> _Node:
-        self._charge(1, 0, position)
-        items: list[_Node] = []
+    def _sequence(self, span: Span, depth: int) -> Node:
+        self._charge(1, 0, span.start)
+        items: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return _Node(
+        return Node(
             [item.value for item in items],
-            position,
+            span,
             children=dict(enumerate(items)),
             nodes=1 + sum(item.nodes for item in items),
             characters=sum(item.characters for item in items),
         )
 
-    def _mapping(self, position: Position, depth: int) -> _Node:
-        self._charge(1, 0, position)
-        own: dict[PathItem, _Node] = {}
-        keys: dict[str, Position] = {}
-        merged: list[_Node] = []
+    def _mapping(self, span: Span, depth: int) -> Node:
+        self._charge(1, 0, span.start)
+        own: dict[PathItem, Node] = {}
+        keys: dict[str, Span] = {}
+        merged: list[Node] = []
         cost = _Cost(1, 0)
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key, place = self._key(event), position_of(event.start_mark)
-            self._charge(1, len(key), place)
+            key, place = self._key(event), span_of(event)
+            self._charge(1, len(key), place.start)
             if key in keys:
                 self._fail_twice(key, keys[key], place, depth)
             keys[key] = place
@@ -289,14 +275,14 @@ class _Builder:
                 merged = self._merged(node)
             else:
                 own[key] = node
-        children: dict[PathItem, _Node] = {}
+        children: dict[PathItem, Node] = {}
         for source in merged:
             for name, child in source.children.items():
                 children.setdefault(name, child)
                 keys.setdefault(str(name), source.keys[str(name)])
         children.update(own)
         data = {name: child.value for name, child in children.items()}
-        return _Node(data, position, children, keys, cost.nodes, cost.characters)
+        return Node(data, span, children, keys, cost.nodes, cost.characters)
 
     def _key(self, event: Any) -> str:
         """The key's text as written, so that `on` and `NO` stay what people wrote."""
@@ -306,13 +292,13 @@ class _Builder:
         key: str = event.value
         return key
 
-    def _merged(self, node: _Node) -> list[_Node]:
+    def _merged(self, node: Node) -> list[Node]:
         """The mappings that `<<` brings in, the strongest first."""
         sources = list(node.children.values()) if isinstance(node.value, list) else [node]
         for source in sources:
             if not isinstance(source.value, dict):
                 message = "'<<' takes the alias of a mapping, as '<<: *name'"
-                self._fail(message, source.position, "bad-alias")
+                self._fail(message, source.span.start, "bad-alias")
         return sources
 
     def _charge(self, nodes: int, characters: int, position: Position) -> None:
@@ -325,15 +311,15 @@ class _Builder:
             )
             self._fail(message, position, "too-large")
 
-    def _fail_twice(self, key: str, first: Position, second: Position, depth: int) -> NoReturn:
+    def _fail_twice(self, key: str, first: Span, second: Span, depth: int) -> NoReturn:
         message = f"the key {_short(key)} stands twice, first in line {first.line}"
         if depth == 0 and key in _BLOCKS:
             message += "; are these two workflows? Put each into a file of its own"
-            self._fail(message, second, "two-workflows")
-        self._fail(f"{message}; remove one of them", second, "duplicate-key")
+            self._fail(message, second.start, "two-workflows")
+        self._fail(f"{message}; remove one of them", second.start, "duplicate-key")
 
     def _fail_tag(self, tag: str, position: Position) -> NoReturn:
-        shown = tag.replace(_TAG, "!!")
+        shown = tag.replace(TAG, "!!")
         self._fail(f"the tag {_short(shown)} is not known here; remove it", position, "unknown-tag")
 
     def _fail(self, message: str, position: Position, rule: str) -> NoReturn:
@@ -351,28 +337,3 @@ class _Cost(NamedTuple):
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
-
-
-def _resolve(text: str) -> str:
-    """The type of an unquoted scalar; dates and numbers to base 60 stay text, as for kubectl."""
-    for tag, pattern in _RESOLVERS.get(text[:1], ()):
-        if pattern.match(text):
-            known = tag in _TYPES and ":" not in text
-            return str(tag) if known else f"{_TAG}str"
-    return f"{_TAG}str"
-
-
-def _construct(tag: str, text: str) -> str | int | float | bool | None:
-    """The value of a scalar; ValueError, KeyError or IndexError when the text is no such value."""
-    node = yaml.ScalarNode(tag, text)
-    match tag.removeprefix(_TAG):
-        case "int":
-            return int(_CONSTRUCTOR.construct_yaml_int(node))
-        case "float":
-            return float(_CONSTRUCTOR.construct_yaml_float(node))
-        case "bool":
-            return bool(_CONSTRUCTOR.construct_yaml_bool(node))
-        case "null":
-            return None
-        case _:
-            return text

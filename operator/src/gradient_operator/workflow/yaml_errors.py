@@ -4,9 +4,11 @@ The parser names tokens and contexts; whoever wrote the file thinks of lines, in
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import yaml
+
+from gradient_operator.workflow.positions import Position, position_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +86,6 @@ class FileProblem(Exception):
         super().__init__(f"{source}:{line}:{column}: {message}")
         self.source, self.line, self.column, self.message = source, line, column, message
         self.rule = rule
-
-
-class Position(NamedTuple):
-    """A place in the text, both counted from 1; the column in characters."""
-
-    line: int
-    column: int
-
-
-def position_of(mark: Any) -> Position:
-    """The place of a mark of PyYAML."""
-    return Position(mark.line + 1, mark.column + 1)
 
 
 class Explanation(NamedTuple):
