@@ -191,7 +191,7 @@ def test_places_in_a_manifest_are_those_of_the_file(gradient, client, tmp_path):
         "apiVersion: gradient.run/v1alpha1\nkind: GradientWorkflow\n"
         "metadata: {name: train}\nspec:\n  jobs:\n    A: {uses: nothing@v1}\n"
     )
-    assert f"{file}:6:9: error: jobs.A.uses" in gradient("run", str(file))[2]
+    assert f"{file}:6:15: error: jobs.A.uses" in gradient("run", str(file))[2]
 
 
 def test_warnings_are_said_and_do_not_stop_the_run(gradient, client, file):

@@ -6,12 +6,13 @@ from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers.records import project_run
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
-from gradient_operator.controllers.workflow import MAX_BYTES, WorkflowController
+from gradient_operator.controllers.workflow import WorkflowController
 from gradient_operator.kube.errors import ServerError
 from gradient_operator.kube.queue import KeyedQueue
 from gradient_operator.kube.recorder import EventRecorder
 from gradient_operator.kube.resources import RUNS, WORKFLOWS
 from gradient_operator.observability.metrics import Metrics
+from gradient_operator.workflow.check import MAX_BYTES
 from tests.builders import make_workflow
 from tests.unit.controllers.memory_api import Died, MemoryApi
 

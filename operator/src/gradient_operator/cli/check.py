@@ -6,7 +6,9 @@ from typing import Any
 from gradient_operator.api.run import RunInput
 from gradient_operator.cli.definition import Definition
 from gradient_operator.cli.errors import CommandError
+from gradient_operator.workflow.check import check
 from gradient_operator.workflow.compile import compile_file
+from gradient_operator.workflow.lint import place
 from gradient_operator.workflow.model import Problem, Refused
 from gradient_operator.workflow.validate import parse_file, parse_spec
 
@@ -17,14 +19,12 @@ def check_file(definition: Definition) -> list[str]:
     Raises:
         CommandError: the file is not valid; with a line for every problem.
     """
+    policy = {} if definition.policy is None else {"policy": definition.policy}
     try:
-        if definition.policy is not None:
-            parse_spec({**definition.spec, "policy": definition.policy})
-        compiled = compile_file(parse_file(definition.spec))
+        return _placed(check({**definition.spec, **policy}).warnings, definition)
     except Refused as refused:
         lines = "\n".join(_placed(refused.problems, definition))
         raise CommandError(f"the file is not valid.\n{lines}") from None
-    return _placed(compiled.warnings, definition)
 
 
 def check_run(
@@ -65,13 +65,9 @@ def _placed(problems: Iterable[Problem], definition: Definition) -> list[str]:
     """`file:line:column: error|warning: sentence (rule)`, as compilers write it."""
     lines = []
     for problem in problems:
-        path = (*definition.root, *problem.path)
-        find = definition.positions.key_at
-        if problem.rule == "wrong-value":
-            find = definition.positions.at
-        place = find(path)
+        where = place(definition.positions, (*definition.root, *problem.path), problem.rule)
         lines.append(
-            f"{definition.source}:{place.line}:{place.column}: {problem.severity}: {problem} "
+            f"{definition.source}:{where.line}:{where.column}: {problem.severity}: {problem} "
             f"({problem.rule})"
         )
     return lines

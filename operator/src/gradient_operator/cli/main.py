@@ -15,6 +15,7 @@ from gradient_operator.cli.errors import ExitCode, sentence
 from gradient_operator.cli.lazy_group import LazyGroup, OutputClosed
 
 COMMANDS: Final = {
+    "lint": "gradient_operator.cli.lint",
     "manifest": "gradient_operator.cli.manifest",
     "run": "gradient_operator.cli.run",
     "runs": "gradient_operator.cli.runs",
@@ -36,7 +37,8 @@ def cli() -> None:
     """Run Gradient workflow files on a Kubernetes cluster, and look after their data.
 
     The cluster and the namespace are those of your kubeconfig, as for kubectl. Exit codes: 0 done,
-    1 the run failed, 2 refused, 3 the run was cancelled. GRADIENT_DEBUG=1 shows tracebacks.
+    1 the run failed, or a file is not valid, 2 refused, 3 the run was cancelled. GRADIENT_DEBUG=1
+    shows tracebacks.
     """
 
 

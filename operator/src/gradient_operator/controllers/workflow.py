@@ -5,7 +5,6 @@ it, so that a crash, or a stale cache, meets the run that exists already.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,14 +20,11 @@ from gradient_operator.kube.errors import AlreadyExists, NotFound
 from gradient_operator.kube.recorder import ObjectReference
 from gradient_operator.kube.resources import RUNS, WORKFLOWS
 from gradient_operator.pods.names import label_value, run_name
-from gradient_operator.workflow.compile import compile_file
-from gradient_operator.workflow.model import Problem, Refused
-from gradient_operator.workflow.validate import parse_spec
+from gradient_operator.workflow.check import check, definition_of, definition_text
+from gradient_operator.workflow.model import Refused
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 524_288
-"""Of a definition as JSON: run and status together must stay below etcd's 1.5 MiB."""
 _PROBLEMS_SHOWN: Final = 5
 
 
@@ -71,13 +67,7 @@ class WorkflowController:
     async def _status(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         metadata = body["metadata"]
         spec = body.get("spec", {})
-        # A bare `on` may have come as "true": the run, and the hash, know it by its own name.
-        definition = {
-            ("on" if key == "true" else key): value
-            for key, value in spec.items()
-            if key != "policy"
-        }
-        text = json.dumps(definition, sort_keys=True, separators=(",", ":"))
+        definition, text = definition_of(spec), definition_text(spec)
         status: dict[str, Any] = {
             "observedGeneration": metadata.get("generation", 0),
             "specHash": before.get("specHash", ""),
@@ -85,23 +75,19 @@ class WorkflowController:
         if "lastRun" in before:
             status["lastRun"] = self._last_run(metadata, before["lastRun"])
         try:
-            if len(text) > MAX_BYTES:
-                size = f"is {len(text)} bytes long, at most {MAX_BYTES} fit: split the workflow"
-                raise Refused((Problem((), size, "too-large"),))
-            parsed = parse_spec(spec)
-            compiled = compile_file(parsed)
+            checked = check(spec)
         except Refused as refused:
             found = [self._refusal(refused)]
             return self._finish(status, found, before, metadata)
-        status["jobs"] = len(compiled.workflow.jobs)
+        status["jobs"] = len(checked.workflow.jobs)
         spec_hash = hashlib.sha256(text.encode()).hexdigest()
-        starts, why = _starts(parsed)
+        starts, why = _starts(checked.spec)
         status["specHash"] = spec_hash
         if starts and spec_hash != before.get("specHash"):
             name = await self._start(body, definition, spec_hash, before)
             status["lastRun"] = {"name": name}
             status["lastRun"] = self._last_run(metadata, status["lastRun"])
-        warnings = "; ".join(str(problem) for problem in compiled.warnings[:_PROBLEMS_SHOWN])
+        warnings = "; ".join(str(problem) for problem in checked.warnings[:_PROBLEMS_SHOWN])
         found = [
             conditions.Condition("Accepted", "True", "Valid", warnings),
             conditions.Condition("Trigger", "True", why[0], why[1]),

@@ -6,9 +6,14 @@ Frozen data that the planner, the pod builder and the command line share; made b
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from gradient_operator.workflow.references import DatasetReference
+
+MAX_PROBLEMS: Final = 1_000
+"""Of one file; further ones are counted only."""
+_LONGEST_NAME: Final = 80
+_LONGEST_SENTENCE: Final = 1_000
 
 
 class Action(StrEnum):
@@ -149,20 +154,25 @@ class Problem:
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        """The sentence after its place."""
-        place = ".".join(str(part) for part in self.path)
-        return f"{place}: {self.message}" if place else self.message
+        """The sentence after its place; both are bounded, whatever the file holds."""
+        place = ".".join(_short(str(part), _LONGEST_NAME) for part in self.path)
+        message = _short(self.message, _LONGEST_SENTENCE)
+        return f"{place}: {message}" if place else message
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 class Refused(ValueError):
-    """The file is not valid; `problems` holds every reason, errors first."""
+    """The file is not valid; `problems` holds the reasons, errors first, `hidden` counts more."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        self.problems = problems
+    def __init__(self, problems: tuple[Problem, ...], hidden: int = 0) -> None:
+        self.problems, self.hidden = problems, hidden
         super().__init__("; ".join(str(problem) for problem in problems))
 
     def summary(self, most: int = 5) -> str:
         """The first reasons, and how many more there are."""
         shown = "; ".join(str(problem) for problem in self.problems[:most])
-        more = len(self.problems) - most
+        more = len(self.problems) - most + self.hidden
         return f"{shown}; and {more} more" if more > 0 else shown

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import yaml
+
 PathItem = str | int
 Path = tuple[PathItem, ...]
 
@@ -39,7 +41,7 @@ def position_of(mark: Any) -> Position:
 def span_of(event: Any) -> Span:
     """The place of the value that an event of PyYAML begins."""
     start, end = event.start_mark, event.end_mark
-    if end.line != start.line:
+    if end.line != start.line or not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
         end = start
     return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 

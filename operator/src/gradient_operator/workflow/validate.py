@@ -2,6 +2,8 @@
 
 import difflib
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from gradient_operator.api.run import RunSpec
 from gradient_operator.api.workflow import ActionParameters, GradientFile, WorkflowSpec
-from gradient_operator.workflow.model import Problem, Refused
+from gradient_operator.workflow.model import MAX_PROBLEMS, Problem, Refused
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,10 +65,10 @@ def _parse(model: type[M], data: Mapping[str, Any]) -> M:
         # By the names of the format only: ours (`instance_type`) are no second spelling.
         return model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems = {
-            _problem(model, details): None for details in error.errors() if _is_meant(details)
-        }
-        raise Refused(tuple(problems)) from None
+        found = error.errors(include_url=False, include_context=False)
+        meant = islice(filter(_is_meant, found), MAX_PROBLEMS)
+        problems = {_problem(model, details): None for details in meant}
+        raise Refused(tuple(problems), max(0, len(found) - MAX_PROBLEMS)) from None
 
 
 def _is_meant(details: ErrorDetails) -> bool:
@@ -130,7 +132,7 @@ def _unknown_key(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
 
 def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The keys that the format has at a place, found by walking the JSON schema."""
-    schema = model.model_json_schema(by_alias=True)
+    schema = _schema(model)
     definitions = schema.get("$defs", {})
     node: dict[str, Any] = schema
     for part in path:
@@ -142,6 +144,11 @@ def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
             named = next(iter(node.get("patternProperties", {}).values()), None)
             node = named or node.get("additionalProperties") or node.get("items") or {}
     return sorted(_resolve(node, definitions).get("properties", {}))
+
+
+@lru_cache(maxsize=8)
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=True)
 
 
 def _resolve(node: dict[str, Any], definitions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
