@@ -22,6 +22,10 @@ VersionId = Annotated[
 """The first 60 bits of the manifest's digest in base32, lower case."""
 
 
+Duration = Annotated[str, StringConstraints(max_length=12, pattern=r"^[0-9]+[smhd]$")]
+"""A number of seconds, minutes, hours or days, as `36h`, `30d`."""
+
+
 class StorageProviderSpec(Model):
     """An S3 bucket and the Secret (keys `accessKeyId`, `secretAccessKey`) that opens it."""
 
@@ -44,8 +48,24 @@ class StorageProviderStatus(Model):
     conditions: Conditions = []
 
 
+class Retention(Model):
+    """Which versions are kept; whatever one of the rules keeps is kept.
+
+    The newest version, and what a run under way or a registered model needs, is kept always.
+    """
+
+    keep_last: int | None = Field(default=None, ge=1, le=100_000)
+    """So many of the newest versions."""
+    keep_tagged: bool = True
+    """Versions that have a tag."""
+    keep_used_within: Duration | None = None
+    """Versions that were made, or read by a run that was started, within this time, as `30d`."""
+    grace: Duration = "24h"
+    """How long a version is only marked before it is deleted."""
+
+
 class DatasetSpec(Model):
-    """A named dataset, its tags, and who may read it."""
+    """A named dataset, its tags, who may read it, and how long its versions are kept."""
 
     name: ShortText = ""
     """As people write it, where that is no valid object name."""
@@ -56,6 +76,8 @@ class DatasetSpec(Model):
     """The other namespaces whose runs may read it."""
     tags: Annotated[dict[Tag, VersionId], Field(max_length=256)] = {}
     """Names for versions, as `production: k5tq3nfdxw2a`."""
+    retention: Retention | None = None
+    """Which versions are kept; without it all are, for ever."""
 
 
 class VersionSummary(Model):
@@ -68,14 +90,31 @@ class VersionSummary(Model):
     created_at: Timestamp
 
 
+class Expiring(Model):
+    """The versions that retention has marked."""
+
+    versions: int = Field(default=0, ge=0)
+    bytes: int = Field(default=0, ge=0)
+    """Sum of their files' lengths; what is freed is less where versions share files."""
+    next_at: Timestamp | None = None
+    """When the first of them will be deleted."""
+
+
 class DatasetStatus(Model):
-    """The newest version and the number of all."""
+    """The newest version and the sums over all."""
 
     observed_generation: int = Field(default=0, ge=0)
     conditions: Conditions = []
     latest: VersionSummary | None = None
     versions: int = Field(default=0, ge=0)
     """How many versions there are."""
+    bytes: int = Field(default=0, ge=0)
+    """Sum over all versions; they take less room where they share files."""
+    size: ShortText = ""
+    """The size of the newest version, for people."""
+    tags: ShortText = ""
+    """The tags that name a version that exists, for people."""
+    expiring: Expiring | None = None
 
 
 class Origin(Model):
@@ -101,6 +140,23 @@ class DatasetVersionSpec(Model):
     files: int = Field(ge=0)
     origin: Origin = Origin()
     message: ShortText = ""
+
+
+class DatasetVersionStatus(Model):
+    """What changes about a version: its tags, who read it, and until when it is kept."""
+
+    size: ShortText = ""
+    """As `1.5 GiB`."""
+    tags: ShortText = ""
+    """The names that it has in `spec.tags` of its dataset."""
+    made_by: ShortText = ""
+    """`run/job`, or `put`."""
+    used_by: Annotated[list[ShortText], Field(max_length=16)] = []
+    """The last runs that took it as an input, newest first, as `namespace/run`."""
+    last_used_at: Timestamp | None = None
+    """When the newest of them was made."""
+    expires_at: Timestamp | None = None
+    """When retention will delete it, unless something keeps it until then."""
 
 
 class ModelSpec(Model):

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from gradient_operator.api.datasets import DatasetVersionSpec, ModelSpec
+from gradient_operator.api.datasets import DatasetVersionSpec, ModelSpec, Retention
 from gradient_operator.api.run import RunSpec
 from gradient_operator.api.structural import Schema
 from gradient_operator.api.workflow import GradientFile, JobOutput
@@ -122,6 +122,12 @@ RUN: Final = (
 VERSION: Final = (
     Rule(rule="self == oldSelf", message="a dataset version cannot be changed: make a new one"),
 )
+RETENTION: Final = (
+    Rule(
+        rule="has(self.keepLast) || has(self.keepUsedWithin)",
+        message="retention must say what to keep: set keepLast, keepUsedWithin, or both",
+    ),
+)
 MODEL: Final = (
     Rule(rule="self == oldSelf", message="a registered model cannot be changed: make a new one"),
 )
@@ -137,6 +143,8 @@ def add_rules(model: type[BaseModel], schema: Schema) -> None:
         _add(schema, RUN)
     elif model is DatasetVersionSpec:
         _add(schema, VERSION)
+    elif model is Retention:
+        _add(schema, RETENTION)
     elif model is ModelSpec:
         _add(schema, MODEL)
 

@@ -18,3 +18,15 @@ def format_time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration as `45s`, `36h`, `30d`.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+    if not text[:-1].isdecimal() or text[-1:] not in units:
+        raise ValueError(f"{text!r} is no duration: write a number and s, m, h or d, as 36h")
+    return float(int(text[:-1]) * units[text[-1]])

@@ -9,6 +9,7 @@ from typing import Any, Final
 from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers import rim
+from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import Applier, NotLeading
@@ -123,6 +124,7 @@ class Operator:
         self._workflow_controller = WorkflowController(
             services, workflows=self._rim.workflows, runs=self._runs.items
         )
+        self._datasets = DatasetWatch(services, namespace=watched)
         self._count_runs()
 
     def _count_runs(self) -> None:
@@ -140,6 +142,7 @@ class Operator:
         view = new or old
         if view is not None:
             self._queue.add(Key("run", view.namespace, view.name), urgent=new is not None)
+        self._datasets.run_changed(old, new)
 
     def _storage_changed(self, endpoint: str) -> None:
         for key in self._run_controller.affected_by_storage(endpoint):
@@ -169,6 +172,7 @@ class Operator:
                 group.create_task(self._lag.run(), name="loop lag")
                 group.create_task(self._pods.run(), name="pods")
                 group.create_task(self._runs.run(), name="runs")
+                self._datasets.start(group)
                 await self._elector.acquire()
                 logger.info("leading")
                 await self._lead(group)
@@ -184,6 +188,7 @@ class Operator:
         await self._until_answered(self._prime)
         await self._pods.synced.wait()
         await self._runs.synced.wait()
+        await self._datasets.synced()
         freeze_heap()
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")
@@ -228,6 +233,8 @@ class Operator:
         try:
             if key.controller == "run":
                 await self._run_controller.reconcile(key)
+            elif key.controller == "dataset":
+                await self._datasets.controller.reconcile(key)
             else:
                 await self._workflow_controller.reconcile(key)
             self._queue.forget(key)

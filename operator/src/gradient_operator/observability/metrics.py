@@ -87,6 +87,10 @@ class Metrics:
     dataset_commit_failures_total: Counter = _counter(
         "Dataset versions that could not be committed, by reason.", "reason"
     )
+    dataset_versions_expired_total: Counter = _counter("Dataset versions deleted by retention.")
+    dataset_bytes_expired_total: Counter = _counter(
+        "Bytes of files in dataset versions deleted by retention, shared ones counted each time."
+    )
 
     # Reconciling.
     reaction_seconds: Histogram = _histogram(

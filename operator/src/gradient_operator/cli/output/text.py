@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from gradient_operator.api.sizes import size_text
+
 MARKS: Final = {
     "Succeeded": ("✓", "green"),
     "Failed": ("✗", "red"),
@@ -20,7 +22,6 @@ FINAL: Final = frozenset({"Succeeded", "Failed", "Omitted", "Cancelled"})
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
-_KIBI: Final = 1024
 
 
 def duration(seconds: float | None) -> str:
@@ -44,17 +45,7 @@ def ago(then: float | None, now: float) -> str:
 
 def size(count: int | None) -> str:
     """Bytes as `512 B`, `1.5 MiB`; empty for None."""
-    if count is None:
-        return ""
-    if count < _KIBI:
-        return f"{count} B"
-    value = float(count)
-    unit = "B"
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):  # noqa: B007 - the last one stands for more
-        value /= _KIBI
-        if value < _KIBI:
-            break
-    return f"{value:.1f} {unit}"
+    return "" if count is None else size_text(count)
 
 
 def files(count: int | None) -> str:
