@@ -286,3 +286,88 @@ def test_run_and_follow_ends_with_the_result(gradient, client, file, monkeypatch
     code, out, _ = gradient("run", str(file), "--follow")
     assert code == 1
     assert "it broke" in out
+
+
+ASKED = """\
+on:
+  manual:
+    inputs:
+      size: {type: choice, options: [small, large], required: true, description: How much to train}
+      rounds: {type: number, default: 5}
+      dry: {type: boolean}
+jobs:
+  Train:
+    resources: {instance-type: C4}
+    inputs: {size: workflow.inputs.size}
+    uses: script@v1
+    with: {image: python, script: train}
+"""
+
+
+@pytest.fixture
+def asking(tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text(ASKED)
+    return path
+
+
+def test_what_on_manual_asks_for_is_given_by_input(gradient, client, asking):
+    code, _, err = gradient("run", str(asking), "--input", "size=large", "-i", "rounds=7")
+    assert code == 0, err
+    assert only_run(client)["spec"]["inputs"] == {
+        "size": {"value": "large"},
+        "rounds": {"value": "7"},
+    }
+
+
+def test_a_file_with_on_manual_needs_no_policy_to_wait_for_a_hand(gradient, client, asking):
+    gradient("run", str(asking), "--input", "size=large")
+    assert "policy" not in client.of(WORKFLOWS)["train"]["spec"]
+
+
+def test_numbers_and_truths_in_a_file_of_inputs_need_no_quotes(gradient, client, asking, tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text("size: small\nrounds: 7\ndry: true\n")
+    code, _, err = gradient("run", str(asking), "--inputs-file", str(values))
+    assert code == 0, err
+    given = only_run(client)["spec"]["inputs"]
+    assert {name: item["value"] for name, item in given.items()} == {
+        "size": "small",
+        "rounds": "7",
+        "dry": "true",
+    }
+
+
+def test_what_is_asked_for_and_missing_is_listed(gradient, client, asking):
+    code, _, err = gradient("run", str(asking))
+    assert code == 2
+    assert (
+        "on.manual.inputs.size: is asked for and was not given "
+        "(one of small, large: How much to train): start the run with --input size=VALUE"
+    ) in err
+    assert client.of(RUNS) == {}
+
+
+def test_a_value_that_may_not_be_given_is_refused_with_those_that_may(gradient, client, asking):
+    code, _, err = gradient("run", str(asking), "--input", "size=huge")
+    assert code == 2
+    assert "inputs.size: is 'huge', but must be one of small, large" in err
+    assert client.of(RUNS) == {}
+
+
+def test_a_workflow_that_asks_is_updated_since_that_starts_nothing(gradient, client, asking):
+    in_cluster(client, text=ASKED.replace("train}", "before}"))
+    code, _, err = gradient("run", str(asking), "--input", "size=small")
+    assert code == 0, err
+    assert "Updated workflow train" in err
+    jobs = client.of(WORKFLOWS)["train"]["spec"]["jobs"]
+    assert jobs["Train"]["with"]["script"] == "train"
+
+
+def test_a_schedule_is_not_put_in_force_by_a_run(gradient, client, tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text(FILE.replace("  github:", "  schedule: [{cron: 30 6 * * *}]\n  github:"))
+    code, _, err = gradient("run", str(path))
+    assert code == 0, err
+    assert client.of(WORKFLOWS)["train"]["spec"]["policy"] == {"start": "Manual"}
+    assert "Its schedule starts nothing yet (policy.start: Manual)" in err

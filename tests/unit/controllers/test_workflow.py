@@ -2,87 +2,13 @@
 
 import pytest
 
-from gradient_operator.config import OperatorConfig
-from gradient_operator.controllers.records import project_run
 from gradient_operator.controllers.run_apply import NotLeading
-from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
-from gradient_operator.controllers.workflow import WorkflowController
 from gradient_operator.kube.errors import ServerError
-from gradient_operator.kube.queue import KeyedQueue
-from gradient_operator.kube.recorder import EventRecorder
-from gradient_operator.kube.resources import RUNS, WORKFLOWS
-from gradient_operator.observability.metrics import Metrics
+from gradient_operator.kube.resources import RUNS
 from gradient_operator.workflow.check import MAX_BYTES
 from tests.builders import make_workflow
-from tests.unit.controllers.memory_api import Died, MemoryApi
-
-KEY = Key("workflow", "ns", "train")
-
-
-class Cluster:
-    """A namespace with one workflow, and a controller that may die and begin anew."""
-
-    def __init__(self):
-        self.api = MemoryApi()
-        self.workflows = {}
-        self.leading = True
-        self.restart()
-
-    def restart(self):
-        services = Services(
-            client=self.api,
-            config=OperatorConfig(),
-            metrics=Metrics(),
-            recorder=EventRecorder(self.api, component="c", instance="i"),
-            queue=KeyedQueue(),
-            pods=PodIndex(),
-            definitions=Definitions(),
-            assume_pod=lambda pod: None,
-            is_leader=lambda: self.leading,
-        )
-        self.controller = WorkflowController(
-            services, workflows=self.workflows, runs=_Runs(self.api)
-        )
-
-    def apply(self, builder, **policy):
-        spec = builder.data() | ({"policy": policy} if policy else {})
-        known = self.api.all(WORKFLOWS).get("train")
-        if known is None:
-            self.api.put(WORKFLOWS, "train", spec=spec)
-        else:
-            known["spec"] = spec
-        self.watch()
-
-    def watch(self):
-        """The cache catches up with the API server."""
-        self.workflows["ns", "train"] = self.api.all(WORKFLOWS)["train"]
-
-    async def look(self):
-        await self.controller.reconcile(KEY)
-        return self.status()
-
-    def status(self):
-        return self.api.all(WORKFLOWS)["train"].get("status", {})
-
-    def runs(self):
-        return list(self.api.all(RUNS))
-
-    def condition(self, kind):
-        found = {item["type"]: item for item in self.status()["conditions"]}
-        return found[kind]
-
-
-class _Runs(dict):
-    """The runs as the reflector would have them."""
-
-    def __init__(self, api):
-        super().__init__()
-        self.api = api
-
-    def get(self, key, default=None):
-        namespace, name = key
-        body = self.api.all(RUNS, namespace=namespace).get(name)
-        return project_run(body) if body else default
+from tests.unit.controllers.memory_api import Died
+from tests.unit.controllers.workflow_cluster import KEY, Cluster
 
 
 @pytest.fixture

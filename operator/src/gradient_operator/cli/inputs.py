@@ -11,6 +11,15 @@ Given = dict[str, dict[str, str]]
 """Input to `{"ref": …}` for a dataset, `{"value": …}` for a string, as in a run's spec."""
 
 
+def declared_inputs(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a run may be given, by name: the inputs of a definition and those of its `on.manual`."""
+    place: Any = spec
+    for key in ("on", "manual", "inputs"):
+        place = place.get(key) if isinstance(place, dict) else None
+    asked = place if isinstance(place, dict) else {}
+    return {**asked, **(spec.get("inputs") or {})}
+
+
 def read_inputs(
     pairs: Sequence[str], file: str | None, declared: Mapping[str, Mapping[str, Any]]
 ) -> Given:
@@ -77,7 +86,10 @@ def _shape(name: str, value: Any, declared: Mapping[str, Mapping[str, Any]]) -> 
         known = ", ".join(declared) or "none"
         hint = f"did you mean {near[0]!r}?" if near else f"its inputs: {known}."
         raise CommandError(f"The workflow has no input {name!r}: {hint}")
-    key = "ref" if (declared[name] or {}).get("type") == "dataset" else "value"
+    kind = (declared[name] or {}).get("type")
+    key = "ref" if kind == "dataset" else "value"
+    if kind in {"number", "boolean"} and isinstance(value, int | float):
+        value = str(value).lower()
     if isinstance(value, dict):
         if len(value) == 1 and all(
             part in {"ref", "id", "value"} and isinstance(text, str) for part, text in value.items()

@@ -153,11 +153,11 @@ def _given(
     request: Request, spec: Mapping[str, Any]
 ) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
     from gradient_operator.cli.check import check_policy
-    from gradient_operator.cli.inputs import read_inputs, read_policy
+    from gradient_operator.cli.inputs import declared_inputs, read_inputs, read_policy
 
     policy = read_policy(request.policy)
     check_policy(policy)
-    return read_inputs(request.inputs, request.inputs_file, spec.get("inputs") or {}), policy
+    return read_inputs(request.inputs, request.inputs_file, declared_inputs(spec)), policy
 
 
 def _say(sentence: str) -> None:

@@ -55,19 +55,23 @@ async def bring_up_to_date(
 ) -> dict[str, Any]:
     """Create the workflow of a file, or change it to what the file says; return it.
 
-    A new workflow gets `policy.start: Manual`, unless the file sets it, so that creating it does
-    not start a second run. An existing one keeps its policy.
+    A new workflow gets `policy.start: Manual`, unless the file sets it or has `on.manual` anyway,
+    so that creating it starts no second run and no schedule. An existing one keeps its policy.
     """
     client, namespace = cluster.client, cluster.namespace
     try:
         existing = await client.get(WORKFLOWS, name=definition.name, namespace=namespace)
     except NotFound:
-        policy = {"start": "Manual", **(definition.policy or {})}
+        policy = dict(definition.policy or {})
+        if not _waits_for_a_hand(definition.spec, policy):
+            policy.setdefault("start", "Manual")
+            if policy["start"] == "Manual":
+                _say_of_schedule(definition, say)
         body = workflow_object(
             definition.name,
             namespace=namespace,
             spec=without_nulls(definition.spec),
-            policy=without_nulls(policy),
+            policy=without_nulls(policy) or None,
             metadata=definition.metadata,
         )
         created = await client.create(WORKFLOWS, body, namespace=namespace)
@@ -76,7 +80,7 @@ async def bring_up_to_date(
     spec, policy = split_spec(existing)
     if same(spec, definition.spec):
         return existing
-    if policy.get("start", "Auto") == "Auto":
+    if _starts_when_changed(definition.spec, policy):
         say(
             f"Workflow {definition.name} starts a run at every change (policy.start: Auto), so it "
             "stays as it is; this run takes the file's content."
@@ -95,6 +99,37 @@ async def bring_up_to_date(
     )
     say(f"Updated workflow {definition.name} in namespace {namespace}.")
     return changed
+
+
+def _trigger(spec: Mapping[str, Any], policy: Mapping[str, Any]) -> str:
+    """What would start runs of this definition: Spec, Schedule or Manual."""
+    from gradient_operator.workflow.triggers import trigger_of
+    from gradient_operator.workflow.validate import parse_spec
+
+    return trigger_of(parse_spec({**spec, "policy": policy})).kind
+
+
+def _waits_for_a_hand(spec: Mapping[str, Any], policy: Mapping[str, Any]) -> bool:
+    on = spec.get("on") or {}
+    return _trigger(spec, policy) == "Manual" and "manual" in on
+
+
+def _starts_when_changed(spec: Mapping[str, Any], policy: Mapping[str, Any]) -> bool:
+    from gradient_operator.workflow.model import Refused
+
+    try:
+        return _trigger(spec, policy) == "Spec"
+    except Refused:  # the policy in the cluster is of another version: touch nothing
+        return True
+
+
+def _say_of_schedule(definition: Definition, say: Callable[[str], None]) -> None:
+    if (definition.spec.get("on") or {}).get("schedule"):
+        say(
+            "Its schedule starts nothing yet (policy.start: Manual). To put it in force: kubectl "
+            f"patch gwf {definition.name} --type=merge -p "
+            '\'{"spec":{"policy":{"start":"Auto"}}}\''
+        )
 
 
 def same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

@@ -1,17 +1,19 @@
-"""Reconciles workflows: is the file valid, and does its graph call for a new run?
+"""Reconciles workflows: is the file valid, and does its graph, or the time, call for a new run?
 
-A run is started once per changed graph. Its name is derived from the graph and from the run before
-it, so that a crash, or a stale cache, meets the run that exists already.
+A run is started once per changed graph, or once per time of a schedule. Its name is derived from
+the graph and from the run before it, or from the time, so that a crash, or a stale cache, meets the
+run that exists already.
 """
 
 import hashlib
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 from gradient_operator.api import names
-from gradient_operator.api.workflow import WorkflowSpec
-from gradient_operator.controllers import conditions
+from gradient_operator.api.times import parse_time
+from gradient_operator.api.triggers import Schedule
+from gradient_operator.controllers import conditions, schedules
 from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_status import difference
@@ -22,6 +24,7 @@ from gradient_operator.kube.resources import RUNS, WORKFLOWS
 from gradient_operator.pods.names import label_value, run_name
 from gradient_operator.workflow.check import check, definition_of, definition_text
 from gradient_operator.workflow.model import Refused
+from gradient_operator.workflow.triggers import trigger_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,16 +84,20 @@ class WorkflowController:
             return self._finish(status, found, before, metadata)
         status["jobs"] = len(checked.workflow.jobs)
         spec_hash = hashlib.sha256(text.encode()).hexdigest()
-        starts, why = _starts(checked.spec)
+        trigger = trigger_of(checked.spec)
         status["specHash"] = spec_hash
-        if starts and spec_hash != before.get("specHash"):
-            name = await self._start(body, definition, spec_hash, before)
-            status["lastRun"] = {"name": name}
-            status["lastRun"] = self._last_run(metadata, status["lastRun"])
+        name = None
+        entries = checked.spec.on.schedule if checked.spec.on is not None else None
+        if trigger.kind == "Schedule" and entries:
+            name = await self._on_time(body, definition, entries, before, status)
+        elif trigger.kind == "Spec" and spec_hash != before.get("specHash"):
+            name = await self._on_change(body, definition, spec_hash, before)
+        if name is not None:
+            status["lastRun"] = self._last_run(metadata, {"name": name})
         warnings = "; ".join(str(problem) for problem in checked.warnings[:_PROBLEMS_SHOWN])
         found = [
             conditions.Condition("Accepted", "True", "Valid", warnings),
-            conditions.Condition("Trigger", "True", why[0], why[1]),
+            conditions.Condition("Trigger", "True", trigger.reason, trigger.message),
         ]
         return self._finish(status, found, before, metadata)
 
@@ -127,13 +134,14 @@ class WorkflowController:
         )
         return status
 
-    async def _start(
+    async def _on_change(
         self,
         body: Mapping[str, Any],
         definition: Mapping[str, Any],
         spec_hash: str,
         before: Mapping[str, Any],
     ) -> str:
+        """Start the run of a changed graph; its name."""
         metadata = body["metadata"]
         name = run_name(
             workflow=metadata["name"],
@@ -142,9 +150,62 @@ class WorkflowController:
             trigger="Spec",
             last=before.get("lastRun", {}).get("name", ""),
         )
+        trigger = {"kind": "Spec", "specHash": spec_hash}
+        await self._start(body, definition, name=name, trigger=trigger, why="its jobs changed")
+        return name
+
+    async def _on_time(
+        self,
+        body: Mapping[str, Any],
+        definition: Mapping[str, Any],
+        entries: Sequence[Schedule],
+        before: Mapping[str, Any],
+        status: dict[str, Any],
+    ) -> str | None:
+        """Start the run that is due, if one is; its name. The next look is ordered here."""
+        services, metadata = self._services, body["metadata"]
+        now = services.clock()
+        created_at = parse_time(metadata.get("creationTimestamp"))
+        found = schedules.schedule(entries, before=before, created_at=created_at, now=now)
+        status["schedule"] = dict(found.status)
+        sleep = found.sleep(now)
+        if sleep is not None:
+            key = Key("workflow", metadata["namespace"], metadata["name"])
+            services.queue.add_after(key, sleep)
+
+        def name_for(time: str) -> str:
+            return run_name(
+                workflow=metadata["name"],
+                workflow_uid=metadata["uid"],
+                spec_hash="",
+                trigger="Schedule",
+                last=time,
+            )
+
+        missed = found.missed(lambda time: (metadata["namespace"], name_for(time)) in self._runs)
+        if missed:
+            self._tell(metadata, "Warning", "ScheduleMissed", missed)
+        if found.time is None:
+            return None
+        name = name_for(found.time)
+        trigger = {"kind": "Schedule", "scheduledTime": found.time}
+        why = f"its schedule says {found.time}"
+        await self._start(body, definition, name=name, trigger=trigger, why=why)
+        return name
+
+    async def _start(
+        self,
+        body: Mapping[str, Any],
+        definition: Mapping[str, Any],
+        *,
+        name: str,
+        trigger: Mapping[str, Any],
+        why: str,
+    ) -> None:
+        metadata = body["metadata"]
         spec: dict[str, Any] = {
             "workflow": metadata["name"],
-            "trigger": {"kind": "Spec", "specHash": spec_hash},
+            "trigger": dict(trigger),
             "definition": definition,
         }
         policy = body["spec"].get("policy")
@@ -180,19 +241,23 @@ class WorkflowController:
         except AlreadyExists:
             logger.info("run %s exists already", name)
         else:
-            self._services.recorder.record(
-                ObjectReference(
-                    names.API_VERSION,
-                    "GradientWorkflow",
-                    metadata["name"],
-                    metadata["namespace"],
-                    metadata["uid"],
-                ),
-                type="Normal",
-                reason="RunStarted",
-                note=f"started run {name}: its jobs changed",
-            )
-        return name
+            self._tell(metadata, "Normal", "RunStarted", f"started run {name}: {why}")
+
+    def _tell(
+        self,
+        metadata: Mapping[str, Any],
+        type_: Literal["Normal", "Warning"],
+        reason: str,
+        note: str,
+    ) -> None:
+        workflow = ObjectReference(
+            names.API_VERSION,
+            "GradientWorkflow",
+            metadata["name"],
+            metadata["namespace"],
+            metadata["uid"],
+        )
+        self._services.recorder.record(workflow, type=type_, reason=reason, note=note)
 
     async def _patch(self, body: Mapping[str, Any], patch: Mapping[str, Any]) -> None:
         metadata = body["metadata"]
@@ -208,19 +273,3 @@ class WorkflowController:
             )
         except NotFound:
             logger.info("workflow %s is gone", metadata["name"])
-
-
-def _starts(parsed: WorkflowSpec) -> tuple[bool, tuple[str, str]]:
-    """Whether a changed graph starts a run, and the trigger in force as reason and sentence."""
-    if parsed.policy is not None and parsed.policy.start == "Manual":
-        return False, ("Manual", "runs are started by hand: gradient run NAME")
-    open_inputs = [
-        name
-        for name, item in (parsed.inputs or {}).items()
-        if item.with_ is None and not item.optional
-    ]
-    if open_inputs:
-        which = ", ".join(open_inputs)
-        text = f"a run needs a value for {which}: gradient run NAME --input {open_inputs[0]}=VALUE"
-        return False, ("InputsNeeded", text)
-    return True, ("SpecChange", "each change of its jobs starts a run")

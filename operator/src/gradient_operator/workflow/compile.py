@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gradient_operator.api.run import RunInput
 from gradient_operator.api.workflow import GradientFile, Job
-from gradient_operator.workflow import actions, graph, slots
+from gradient_operator.workflow import actions, graph, manual, slots, triggers
 from gradient_operator.workflow.advice import advise
 from gradient_operator.workflow.model import (
     Action,
@@ -59,7 +59,10 @@ def compile_file(
     Raises:
         Refused: the file is not valid, or a value is missing; with every reason.
     """
+    own = file.inputs or {}
+    file = manual.with_manual_inputs(file)
     state = Compilation(file=file, given=given, event=event or event_of(file))
+    triggers.check(state, own=own)
     _check_given(state)
     if not file.jobs:
         state.error(("jobs",), "has no job: a workflow needs at least one", "no-jobs")

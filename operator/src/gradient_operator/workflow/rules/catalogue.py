@@ -5,7 +5,16 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from gradient_operator.workflow.rules import actions, advice, fields, files, graph, limits, slots
+from gradient_operator.workflow.rules import (
+    actions,
+    advice,
+    fields,
+    files,
+    graph,
+    limits,
+    slots,
+    triggers,
+)
 from gradient_operator.workflow.rules.model import Rule
 
 CATALOGUE: Final[Mapping[str, Rule]] = MappingProxyType(
@@ -17,6 +26,7 @@ CATALOGUE: Final[Mapping[str, Rule]] = MappingProxyType(
             graph.RULES,
             slots.RULES,
             actions.RULES,
+            triggers.RULES,
             limits.RULES,
             advice.RULES,
         )
