@@ -53,6 +53,9 @@ class OperatorConfig(Model):
 
     helper_image: ShortText = "localhost/gradient/operator:dev"
     storage: DefaultStorage | None = None
+    public_datasets: dict[ShortText, ObjectName] = Field(default_factory=dict)
+    """Teams of the hosted service whose datasets everybody may read, as the `gradient` in
+    `gradient/NAME`, and the namespace of this cluster that holds a copy of them."""
     volumes: VolumeDefaults = VolumeDefaults()
     storage_claim: ObjectName | None = None
     """The claim that is mounted at `/storage` in namespaces that have it."""

@@ -1,8 +1,6 @@
 """Dataset versions, strings and models: visible only when their job has succeeded."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,37 +10,11 @@ from gradient_operator.workflow.references import version_id
 from tests.builders import DIGEST, make_workflow
 from tests.integration.operator.kubelet import MACHINE, Kubelet
 from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.storage import Storage
 from tests.integration.operator.team import Team
 from tests.integration.operator.waiting import eventually
 
 OTHER = "cd" * 32
-
-
-class Refusing(BaseHTTPRequestHandler):
-    """Answers, and has nothing: enough for who only asks whether it is there."""
-
-    def do_GET(self):
-        self.send_error(403)
-
-    def log_message(self, *_):
-        return
-
-
-class Storage:
-    """An address that answers while it is open."""
-
-    def __init__(self):
-        self.port = 0
-        self.open()
-
-    def open(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Refusing)
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +28,7 @@ def storage():
 def shared_operator(installed, namespace, tmp_path_factory, storage):
     """The module's operator has a default provider."""
     folder = tmp_path_factory.mktemp("operator")
-    for key in ("accessKeyId", "secretAccessKey"):
-        (folder / key).write_text("made up")
-    provider = {
-        "endpoint": f"http://127.0.0.1:{storage.port}",
-        "bucket": "gradient",
-        "credentialsDirectory": str(folder),
-    }
-    process = OperatorProcess(installed, namespace, folder, storage=provider)
+    process = OperatorProcess(installed, namespace, folder, storage=storage.provider(folder))
     process.start()
     yield process
     process.stop()

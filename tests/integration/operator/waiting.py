@@ -11,7 +11,9 @@ PATIENCE = 40.0
 PAUSE = 0.05
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], *, seconds: float = PATIENCE) -> T:
+async def eventually(
+    ask: Callable[[], Awaitable[T]], *, seconds: float = PATIENCE, pause: float = PAUSE
+) -> T:
     """Ask until no assertion fails; the last failure is what is reported."""
     end = time.monotonic() + seconds
     while True:
@@ -20,4 +22,4 @@ async def eventually(ask: Callable[[], Awaitable[T]], *, seconds: float = PATIEN
         except AssertionError:
             if time.monotonic() > end:
                 raise
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pause)

@@ -27,11 +27,13 @@ def api():
     return api
 
 
-async def pin(api, *references, provider=None):
+async def pin(api, *references, provider=None, public=None):
     builder = make_workflow()
     for index, reference in enumerate(references):
         builder.job(f"j{index}").takes("d", {"type": "dataset", "with": {"ref": reference}})
-    return await pin_inputs(api, builder.compile(), namespace="ns", provider=provider)
+    return await pin_inputs(
+        api, builder.compile(), namespace="ns", provider=provider, public=public or {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,11 +55,49 @@ async def test_a_dataset_that_many_jobs_read_is_pinned_once(api):
 
 async def test_a_workflow_without_datasets_needs_none(api):
     assert await pin_inputs(
-        api, make_workflow().job("a").compile(), namespace="ns", provider=None
+        api, make_workflow().job("a").compile(), namespace="ns", provider=None, public={}
     ) == {}  # fmt: skip
 
 
+async def test_the_configuration_says_where_public_datasets_are_and_all_may_read_them(api):
+    found = await pin(api, "gradient/secret", public={"gradient": "team"})
+    assert found["gradient/secret"].namespace == "team"
+    with pytest.raises(StartRefused, match="-n team") as caught:
+        await pin(api, "gradient/none", public={"gradient": "team"})
+    assert "publicDatasets" not in str(caught.value)
+
+
+def optional(name):
+    data = {"type": "dataset", "optional": True, "with": {"ref": name}}
+    return make_workflow(inputs={"d": data}).job("a").takes("d", "workflow.inputs.d")
+
+
+@pytest.mark.parametrize("name", ["dogs", "empty", "cats:v9"])
+async def test_an_optional_input_may_be_missing(api, name):
+    workflow = optional(name).compile(given={})
+    pins = {"namespace": "ns", "provider": None, "public": {}}
+    assert await pin_inputs(api, workflow, **pins) == {}
+    needed = {"type": "dataset", "with": {"ref": name}}
+    workflow = optional(name).job("b").takes("d", needed).compile(given={})
+    with pytest.raises(StartRefused):
+        await pin_inputs(api, workflow, **pins)
+
+
+async def test_an_optional_input_may_not_be_somebody_elses(api):
+    workflow = optional("team/secret").compile(given={})
+    with pytest.raises(StartRefused, match="readableFrom"):
+        await pin_inputs(api, workflow, namespace="ns", provider=None, public={})
+
+
 REFUSED = {
+    "public and kept nowhere": (
+        "gradient/cats",
+        "DatasetNotFound",
+        (
+            "-n gradient; or name the namespace that holds the vendor's public datasets under "
+            "publicDatasets.gradient in the operator's configuration"
+        ),
+    ),
     "no such dataset": (
         "dogs",
         "DatasetNotFound",

@@ -86,8 +86,9 @@ def input_versions(
     found = []
     for item in job.inputs:
         if isinstance(item, DatasetInput):
-            version = pinned[str(item.reference)]
-            found.append(f"{version.namespace}/{version.dataset}:{version.version}")
+            version = pinned.get(str(item.reference))
+            if version is not None:  # an optional input may have been missing
+                found.append(f"{version.namespace}/{version.dataset}:{version.version}")
         elif isinstance(item, OutputInput) and item.job in ledger:
             output = ledger[item.job].outputs.get(item.output)
             if output is not None and output.version is not None:
@@ -104,7 +105,7 @@ def model_version(
         StartRefused: the input called `model` was not recorded.
     """
     item = next(item for item in job.inputs if item.name == "model")
-    if isinstance(item, DatasetInput):
+    if isinstance(item, DatasetInput) and str(item.reference) in pinned:
         version = pinned[str(item.reference)]
         return version.dataset, version.version, version.digest
     output = ledger[item.job].outputs.get(item.output) if isinstance(item, OutputInput) else None

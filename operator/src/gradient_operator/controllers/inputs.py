@@ -31,11 +31,17 @@ def resolve_inputs(
     volumes: Mapping[str, VolumeRecord],
     policy: Policy,
 ) -> tuple[ResolvedInput, ...]:
-    """Every input of a job whose needs have succeeded."""
+    """Every input of a job whose needs have succeeded; an optional dataset may be missing."""
     return tuple(
         _resolve(item, ledger=ledger, pinned=pinned, volumes=volumes, policy=policy)
         for item in job.inputs
+        if not _left_out(item, pinned)
     )
+
+
+def _left_out(item: JobInput, pinned: Mapping[str, Pinned]) -> bool:
+    """Whether it is optional, and was not there when the run started."""
+    return isinstance(item, DatasetInput) and item.optional and str(item.reference) not in pinned
 
 
 def _resolve(

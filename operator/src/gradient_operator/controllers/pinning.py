@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
 from gradient_operator.workflow.model import CompiledWorkflow, DatasetInput
 from gradient_operator.workflow.references import DatasetReference, is_version_id
+
+_ABSENT: Final = frozenset({"DatasetNotFound", "DatasetEmpty", "VersionNotFound"})
+"""What an optional input may be."""
 
 
 class StartRefused(Exception):
@@ -46,32 +49,51 @@ def load_pinned(status: Mapping[str, Any]) -> dict[str, Pinned]:
 
 
 async def pin_inputs(
-    client: KubeClient, workflow: CompiledWorkflow, *, namespace: str, provider: str | None
+    client: KubeClient,
+    workflow: CompiledWorkflow,
+    *,
+    namespace: str,
+    provider: str | None,
+    public: Mapping[str, str],
 ) -> dict[str, Pinned]:
-    """Pin every dataset reference of the workflow, each once.
+    """Pin every dataset reference of the workflow, each once; an optional one may be left out.
 
-    `provider` is the storage provider that the run uses (None: the operator's default).
+    `provider` is the storage provider that the run uses (None: the operator's default), `public`
+    the namespaces that hold the datasets of teams which all may read, by team.
 
     Raises:
         StartRefused: a dataset or version does not exist, or this run may not read it.
         KubeError: the API server does not answer.
     """
-    references = {
-        str(item.reference): item.reference
+    inputs = [
+        item
         for job in workflow.jobs.values()
         for item in job.inputs
         if isinstance(item, DatasetInput)
-    }
-    return {
-        text: await _pin(client, reference, namespace=namespace, provider=provider)
-        for text, reference in references.items()
-    }
+    ]
+    needed = {str(item.reference) for item in inputs if not item.optional}
+    found: dict[str, Pinned] = {}
+    for text, reference in {str(item.reference): item.reference for item in inputs}.items():
+        try:
+            found[text] = await _pin(
+                client, reference, namespace=namespace, provider=provider, public=public
+            )
+        except StartRefused as refused:
+            if text in needed or refused.reason not in _ABSENT:
+                raise
+    return found
 
 
 async def _pin(
-    client: KubeClient, reference: DatasetReference, *, namespace: str, provider: str | None
+    client: KubeClient,
+    reference: DatasetReference,
+    *,
+    namespace: str,
+    provider: str | None,
+    public: Mapping[str, str],
 ) -> Pinned:
-    home = reference.namespace or namespace
+    team = reference.namespace or namespace
+    home = public.get(team, team)
     name = reference.object_name
     try:
         dataset = await client.get(DATASETS, name=name, namespace=home)
@@ -79,10 +101,11 @@ async def _pin(
         raise StartRefused(
             "DatasetNotFound",
             f"dataset {reference.name!r} does not exist in namespace {home}. Put data into it: "
-            f"gradient dataset put DIRECTORY {reference.name} -n {home}",
+            f"gradient dataset put DIRECTORY {reference.name} -n {home}{_elsewhere(team, home)}",
         ) from None
     spec = dataset.get("spec", {})
-    if home != namespace and namespace not in spec.get("readableFrom", ()):
+    readers = spec.get("readableFrom", ())
+    if team not in public and home != namespace and namespace not in readers:
         raise StartRefused(
             "DatasetForbidden",
             f"dataset {reference} may not be read from namespace {namespace}: its owner adds it to "
@@ -96,6 +119,16 @@ async def _pin(
             "set policy.datasets.provider",
         )
     return await _version(client, reference, dataset, home)
+
+
+def _elsewhere(team: str, home: str) -> str:
+    """A dataset of a team of the hosted service may be kept in any namespace."""
+    if team != "gradient" or home != team:
+        return ""
+    return (
+        "; or name the namespace that holds the vendor's public datasets under "
+        "publicDatasets.gradient in the operator's configuration"
+    )
 
 
 async def _version(

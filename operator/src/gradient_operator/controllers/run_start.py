@@ -41,7 +41,11 @@ async def begin(services: Services, view: RunView) -> RunState:
         load_pinned(status)
         if resumed
         else await pin_inputs(
-            services.client, workflow, namespace=view.namespace, provider=provider
+            services.client,
+            workflow,
+            namespace=view.namespace,
+            provider=provider,
+            public=services.config.public_datasets,
         )
     )
     storage, storage_error = _storage(services, view, provider)
