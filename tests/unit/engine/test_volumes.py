@@ -5,7 +5,7 @@ import pytest
 from gradient_operator.api.instance_type import InstanceTypeSpec, Toleration
 from gradient_operator.api.workflow import VolumePolicy
 from gradient_operator.engine.model import VolumeRecord
-from gradient_operator.engine.volumes import choose, users, volume_keys
+from gradient_operator.engine.volumes import choose, placed, users, volume_keys
 from tests.builders import MACHINES, make_workflow
 
 
@@ -50,12 +50,112 @@ def test_users_on_different_pools_get_copies():
     }
 
 
-def test_different_tolerations_are_different_places():
-    spot = InstanceTypeSpec(
-        name="Spot", node_selector={"pool": "cpu"}, tolerations=[Toleration(key="spot")]
-    )
-    found = chosen(tutorial("Spot"), types={**MACHINES, "Spot": spot})
-    assert found["clone.repo"].mode == "Copy"
+def machine(name, selector, *tolerations):
+    keys = [Toleration(key=key) for key in tolerations]
+    return InstanceTypeSpec(name=name, node_selector=selector, tolerations=keys)
+
+
+ANYWHERE = machine("Any", {})
+TAINTED = machine("Gpu", {"pool": "gpu"}, "nvidia.com/gpu")
+MERGEABLE = {**MACHINES, "C4": ANYWHERE, "Gpu": TAINTED}
+
+
+class TestMerged:
+    """Selectors of which one holds all that the others ask for."""
+
+    def test_one_claim_serves_them(self):
+        found = chosen(tutorial("Gpu"), types=MERGEABLE)["clone.repo"]
+        assert (found.mode, found.reason) == (
+            "ReadWriteOnce",
+            "all its users can run where train must",
+        )
+
+    def test_all_run_where_the_narrowest_must_and_tolerate_what_it_does(self):
+        workflow = tutorial("Gpu").compile()
+        volumes = chosen(tutorial("Gpu"), types=MERGEABLE)
+        for name in ("clone", "train"):
+            found = placed(
+                workflow.jobs[name],
+                workflow=workflow,
+                volumes=volumes,
+                instance_types=MERGEABLE,
+            )
+            assert found.node_selector == {"pool": "gpu"}
+            assert [one.key for one in found.tolerations] == ["nvidia.com/gpu"]
+            assert found.name == MERGEABLE[workflow.jobs[name].instance_type].name
+
+    def test_tolerations_alone_part_nobody(self):
+        spot = machine("Spot", {"pool": "cpu"}, "spot")
+        found = chosen(tutorial("Spot"), types={**MACHINES, "Spot": spot})
+        assert found["clone.repo"].reason == "all its users run on one pool"
+
+    def test_selectors_that_no_node_may_have_together_are_not_merged(self):
+        types = {"C4": machine("C4", {"cpu": "yes"}), "Gpu": machine("Gpu", {"gpu": "yes"})}
+        assert chosen(tutorial("Gpu"), types=types)["clone.repo"].mode == "Copy"
+
+    def test_a_copy_moves_nobody(self):
+        workflow = tutorial("P4000").compile()
+        volumes = chosen(tutorial("P4000"))
+        found = placed(
+            workflow.jobs["clone"], workflow=workflow, volumes=volumes, instance_types=MACHINES
+        )
+        assert found == MACHINES["C4"]
+
+    def test_a_type_that_changes_while_the_run_goes_on_leaves_jobs_where_they_say(self):
+        workflow, volumes = tutorial().compile(), chosen(tutorial())
+        types = {**MACHINES, "C5": machine("C5", {"pool": "moved"})}
+        job = workflow.jobs["clone"]
+        found = placed(job, workflow=workflow, volumes=volumes, instance_types=types)
+        assert found == MACHINES["C4"]
+
+
+class TestMeeting:
+    """Volumes that one job uses must be reachable from one node."""
+
+    def builder(self, *, last="C5"):
+        builder = make_workflow()
+        for name in ("a", "b"):
+            builder.job(name).makes("v", "volume")
+        builder.job("both").on(last).needs("a", "b")
+        return builder.takes("x", "a.outputs.v").takes("y", "b.outputs.v")
+
+    def test_they_are_folders_of_one_claim(self):
+        found = chosen(self.builder())
+        assert {key: (one.claim, one.folder) for key, one in found.items()} == {
+            "a.v": ("run-a.v", "a.v"),
+            "b.v": ("run-a.v", "b.v"),
+        }
+        assert found["b.v"].reason == (
+            "all its users run on one pool; one claim with a.v, as both uses both"
+        )
+
+    def test_volumes_that_never_meet_keep_claims_of_their_own(self):
+        builder = make_workflow().job("a").makes("v", "volume").job("b").makes("v", "volume")
+        assert {one.folder for one in chosen(builder).values()} == {None}
+
+    def test_they_meet_by_way_of_a_third_one(self):
+        builder = self.builder()
+        builder.job("c").makes("v", "volume").job("d").needs("c", "both")
+        builder.takes("z", "c.outputs.v").takes("x", "a.outputs.v")
+        assert {one.claim for one in chosen(builder).values()} == {"run-a.v"}
+
+    def test_where_one_node_cannot_serve_all_of_them_they_are_copied(self):
+        types = {**MACHINES, "C4": ANYWHERE}
+        builder = self.builder(last="C4")
+        builder.job("on-cpu").on("C5").needs("a").takes("x", "a.outputs.v")
+        builder.job("on-gpu").on("P4000").needs("b").takes("y", "b.outputs.v")
+        found = chosen(builder, types=types)
+        assert {one.mode for one in found.values()} == {"Copy"}
+        assert found["a.v"].reason == (
+            "on-cpu and on-gpu run on different pools, and no class serves ReadWriteMany"
+        )
+
+    def test_the_policy_for_one_node_puts_them_into_one_claim_too(self):
+        found = chosen(self.builder(), policy=VolumePolicy(mode="ReadWriteOnce"))
+        assert {one.claim for one in found.values()} == {"run-a.v"}
+
+    def test_a_class_that_many_can_write_needs_no_folders(self):
+        assert {one.folder for one in chosen(self.builder(), shared="nfs").values()} == {None}
 
 
 def test_a_volume_that_nobody_reads_has_one_user():

@@ -3,6 +3,7 @@
 Read the difference before it is committed: what a Pod looks like is an interface.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,12 @@ CASES = {
         ),
         volumes={"repo": VolumeRecord("ReadWriteMany", "", "train-k5tq3nfd-a.repo")},
         settings=Settings(helper_image="example.org/operator:1", storage_claim="storage"),
+    ),
+    "folders-of-one-claim": request(
+        make_workflow().job("a").makes("v", "volume"),
+        inputs=(ClaimedInput("other", HELD.claim, folder="b.v"),),
+        volumes={"v": replace(HELD, folder="a.v")},
+        held_claims=(HELD.claim,),
     ),
     "datasets-and-strings": request(
         make_workflow()

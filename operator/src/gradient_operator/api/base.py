@@ -1,6 +1,7 @@
 """What all kinds share: the strict model, bounded strings, conditions."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -65,6 +66,12 @@ Quantity = Annotated[
     str, StringConstraints(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")
 ]
 """A Kubernetes resource quantity, as `500m`, `4`, `8Gi`."""
+
+
+def times(quantity: str, count: int) -> str:
+    """So many times a quantity, in its unit."""
+    number = quantity.rstrip("mkMGTi")
+    return f"{Decimal(number) * count}{quantity[len(number) :]}"
 
 
 class Condition(Model):

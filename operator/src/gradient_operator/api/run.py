@@ -120,6 +120,8 @@ class VolumeStatus(Model):
     mode: Literal["ReadWriteMany", "ReadWriteOnce", "Copy"]
     reason: ShortText
     claim: ObjectName | None = None
+    folder: ShortText | None = None
+    """Where in the claim it is, if other volumes of the run are in it, too."""
 
 
 class RunStatus(Model):

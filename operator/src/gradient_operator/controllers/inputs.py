@@ -97,7 +97,7 @@ def _claimed(name: str, volume: VolumeRecord, *, policy: Policy, shared: bool) -
     if volume.claim is None:
         raise ValueError(f"volume {name} has no claim")
     read_only = policy.volumes.read_only_inputs and not shared
-    return ClaimedInput(name, volume.claim, read_only)
+    return ClaimedInput(name, volume.claim, read_only, volume.folder)
 
 
 def claims_of(job: CompiledJob, volumes: Mapping[str, VolumeRecord]) -> dict[str, VolumeRecord]:

@@ -109,6 +109,7 @@ def dump_volumes(volumes: Mapping[str, VolumeRecord]) -> dict[str, dict[str, Any
             "mode": record.mode,
             "reason": record.reason,
             **({"claim": record.claim} if record.claim else {}),
+            **({"folder": record.folder} if record.folder else {}),
         }
         for key, record in volumes.items()
     }
@@ -117,6 +118,8 @@ def dump_volumes(volumes: Mapping[str, VolumeRecord]) -> dict[str, dict[str, Any
 def load_volumes(status: Mapping[str, Any]) -> dict[str, VolumeRecord]:
     """The volumes out of a status."""
     return {
-        key: VolumeRecord(data["mode"], data.get("reason", ""), data.get("claim"))
+        key: VolumeRecord(
+            data["mode"], data.get("reason", ""), data.get("claim"), data.get("folder")
+        )
         for key, data in status.get("volumes", {}).items()
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gradient_operator.api import names
+from gradient_operator.api.base import times
 from gradient_operator.controllers import commit, inputs, results
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.records import project_pod
@@ -28,6 +29,7 @@ from gradient_operator.engine.model import (
     UploadResult,
     VolumeRecord,
 )
+from gradient_operator.engine.volumes import placed
 from gradient_operator.kube.errors import (
     AlreadyExists,
     Conflict,
@@ -145,9 +147,10 @@ class Applier:
 
     async def _create_claim(self, state: RunState, claim: str, volume: VolumeRecord) -> None:
         policy = state.policy.volumes
+        sharing = sum(record.claim == claim for record in state.volumes.values())
         spec: dict[str, Any] = {
             "accessModes": [volume.mode],
-            "resources": {"requests": {"storage": policy.size}},
+            "resources": {"requests": {"storage": times(policy.size, sharing)}},
         }
         shared_class = self.services.config.volumes.read_write_many_class
         storage_class = policy.storage_class or (
@@ -189,7 +192,12 @@ class Applier:
             run=state.identity,
             job=job,
             attempt=attempt,
-            machine=self.services.definitions.instance_types[job.instance_type],
+            machine=placed(
+                job,
+                workflow=state.workflow,
+                volumes=state.volumes,
+                instance_types=self.services.definitions.instance_types,
+            ),
             policy=state.policy,
             settings=Settings(config.helper_image, config.pod_finalizer, state.storage_claim),
             inputs=inputs.resolve_inputs(

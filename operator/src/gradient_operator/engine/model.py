@@ -219,11 +219,15 @@ VolumeMode = Literal["ReadWriteMany", "ReadWriteOnce", "Copy"]
 
 @dataclass(frozen=True, slots=True)
 class VolumeRecord:
-    """How one volume of the run is kept; `claim` is None for Copy."""
+    """How one volume of the run is kept; `claim` is None for Copy.
+
+    Volumes that share a claim have a `folder` each in it; None is all of the claim.
+    """
 
     mode: VolumeMode
     reason: str
     claim: str | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

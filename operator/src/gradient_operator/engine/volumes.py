@@ -1,16 +1,20 @@
 """How each volume of a run is kept: one shared claim, one claim on one node, or copies.
 
 A claim that only one node can mount must never be needed on two: that job would wait for ever. So
-`ReadWriteOnce` is chosen only when all users of the volume are placed alike; otherwise the volume
-travels through object storage.
+`ReadWriteOnce` is chosen only when all users of the volume can be placed alike; otherwise the
+volume travels through object storage. And volumes that meet in one job are folders of one claim:
+two claims might have been bound to two nodes before that job starts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.workflow import VolumePolicy
-from gradient_operator.engine.model import VolumeMode, VolumeRecord
+from gradient_operator.engine.model import VolumeRecord
+from gradient_operator.engine.placement import merge
 from gradient_operator.workflow.model import (
     Action,
     CompiledJob,
@@ -63,56 +67,131 @@ def choose(
 
     All machine types that the users name must be known.
     """
-    return {
-        key: _choose_one(
-            key,
-            jobs,
-            workflow=workflow,
-            run=run,
-            policy=policy,
-            instance_types=instance_types,
-            read_write_many_class=read_write_many_class,
-        )
-        for key, jobs in users(workflow).items()
-    }
+    choice = _Choice(workflow, policy, instance_types, read_write_many_class)
+    used = users(workflow)
+    records = {key: choice.alone(key, jobs) for key, jobs in used.items()}
+    for group in _groups({key: used[key] for key in used if records[key].mode == "ReadWriteOnce"}):
+        records |= choice.together(group, records)
+    return {key: _named(record, run=run, key=key) for key, record in records.items()}
 
 
-def _choose_one(
-    key: str,
-    jobs: tuple[str, ...],
+def _named(record: VolumeRecord, *, run: str, key: str) -> VolumeRecord:
+    if record.mode == "Copy":
+        return record
+    return replace(record, claim=object_name(f"{run}-{record.claim or key}", limit=63))
+
+
+def placed(
+    job: CompiledJob,
     *,
     workflow: CompiledWorkflow,
-    run: str,
-    policy: VolumePolicy,
+    volumes: Mapping[str, VolumeRecord],
     instance_types: Mapping[str, InstanceTypeSpec],
-    read_write_many_class: str | None,
-) -> VolumeRecord:
-    claim = object_name(f"{run}-{key}", limit=63)
-    legacy = key.startswith(f"{SHARED}.")
-    if policy.mode != "Auto" and not (legacy and policy.mode == "Copy"):
-        return _fixed(policy.mode, claim)
-    if read_write_many_class is not None:
-        text = f"storage class {read_write_many_class} serves ReadWriteMany"
-        return VolumeRecord("ReadWriteMany", text, claim)
-    places = {_placement(instance_types[workflow.jobs[job].instance_type]): job for job in jobs}
-    if len(places) == 1:
-        text = "all its users run on one pool" if len(jobs) > 1 else "it has one user"
-        return VolumeRecord("ReadWriteOnce", text, claim)
-    if legacy:
-        text = "a volume without a source is written by all its users, so it cannot be copied"
-        return VolumeRecord("ReadWriteOnce", text, claim)
-    first, second = list(places.values())[:2]
-    text = f"{first} and {second} run on different pools, and no class serves ReadWriteMany"
-    return VolumeRecord("Copy", text)
+) -> InstanceTypeSpec:
+    """The machine type of a job, on the nodes of all that share its claims of one node.
+
+    Where they cannot be merged (the policy wanted it so, or a type has changed) it is its own.
+    """
+    machine = instance_types[job.instance_type]
+    claims = _held(job, volumes)
+    if not claims:
+        return machine
+    sharing = [
+        instance_types.get(other.instance_type)
+        for other in workflow.jobs.values()
+        if claims & _held(other, volumes)
+    ]
+    placement = merge([machine, *(one for one in sharing if one is not None)])
+    return machine if placement is None else placement.on(machine)
 
 
-def _fixed(mode: VolumeMode, claim: str) -> VolumeRecord:
-    return VolumeRecord(mode, "policy.volumes.mode says so", None if mode == "Copy" else claim)
+def _held(job: CompiledJob, volumes: Mapping[str, VolumeRecord]) -> set[str]:
+    """The claims of a job that only one node can mount."""
+    records = (volumes[key] for key in volume_keys(job) if key in volumes)
+    return {record.claim for record in records if record.claim and record.mode == "ReadWriteOnce"}
 
 
-def _placement(machine: InstanceTypeSpec) -> tuple[object, ...]:
-    """What decides on which nodes a job may run."""
-    return (
-        tuple(sorted(machine.node_selector.items())),
-        tuple(sorted(toleration.model_dump_json() for toleration in machine.tolerations)),
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the modes of a run's volumes depend on."""
+
+    workflow: CompiledWorkflow
+    policy: VolumePolicy
+    instance_types: Mapping[str, InstanceTypeSpec]
+    read_write_many_class: str | None
+
+    def alone(self, key: str, jobs: tuple[str, ...]) -> VolumeRecord:
+        """The mode of a volume as if there were no other."""
+        if self.policy.mode != "Auto" and not (_is_legacy(key) and self.policy.mode == "Copy"):
+            return VolumeRecord(self.policy.mode, "policy.volumes.mode says so")
+        if self.read_write_many_class is not None:
+            text = f"storage class {self.read_write_many_class} serves ReadWriteMany"
+            return VolumeRecord("ReadWriteMany", text)
+        if self._fit(jobs):
+            return VolumeRecord("ReadWriteOnce", self._why_one(jobs))
+        if _is_legacy(key):
+            return VolumeRecord(
+                "ReadWriteOnce",
+                "a volume without a source is written by all its users, so it cannot be copied",
+            )
+        return VolumeRecord("Copy", self._why_copies(jobs))
+
+    def together(
+        self, group: Mapping[str, tuple[str, ...]], records: Mapping[str, VolumeRecord]
+    ) -> dict[str, VolumeRecord]:
+        """What becomes of volumes for one node that meet in jobs: `claim` is the first's key."""
+        if len(group) == 1:
+            return {}
+        jobs = tuple(dict.fromkeys(job for found in group.values() for job in found))
+        if self.policy.mode == "Auto" and not self._fit(jobs):
+            text = self._why_copies(jobs)
+            return {key: VolumeRecord("Copy", text) for key in group if not _is_legacy(key)}
+        first = next(iter(group))
+        return {
+            key: replace(records[key], claim=first, folder=key, reason=_shared(key, group, records))
+            for key in group
+        }
+
+    def _fit(self, jobs: Iterable[str]) -> bool:
+        return merge(self._machine(job) for job in jobs) is not None
+
+    def _machine(self, job: str) -> InstanceTypeSpec:
+        return self.instance_types[self.workflow.jobs[job].instance_type]
+
+    def _why_one(self, jobs: tuple[str, ...]) -> str:
+        if len(jobs) == 1:
+            return "it has one user"
+        narrowest = max(jobs, key=lambda job: len(self._machine(job).node_selector))
+        selector = self._machine(narrowest).node_selector
+        if all(self._machine(job).node_selector == selector for job in jobs):
+            return "all its users run on one pool"
+        return f"all its users can run where {narrowest} must"
+
+    def _why_copies(self, jobs: tuple[str, ...]) -> str:
+        first, second = next(pair for pair in combinations(jobs, 2) if not self._fit(pair))
+        return f"{first} and {second} run on different pools, and no class serves ReadWriteMany"
+
+
+def _is_legacy(key: str) -> bool:
+    return key.startswith(f"{SHARED}.")
+
+
+def _shared(
+    key: str, group: Mapping[str, tuple[str, ...]], records: Mapping[str, VolumeRecord]
+) -> str:
+    """The reason of a volume that shares its claim, with the job that makes it so."""
+    both, other = next(
+        (job, name) for job in group[key] for name in group if name != key and job in group[name]
     )
+    return f"{records[key].reason}; one claim with {other}, as {both} uses both"
+
+
+def _groups(used: Mapping[str, tuple[str, ...]]) -> list[dict[str, tuple[str, ...]]]:
+    """The volumes, those that meet in a job, directly or by others, together; in their order."""
+    groups: list[dict[str, tuple[str, ...]]] = []
+    for key, jobs in used.items():
+        met = [group for group in groups if any(set(jobs) & set(of) for of in group.values())]
+        rest = [group for group in groups if group not in met]
+        joined = {name: of for group in met for name, of in group.items()}
+        groups = [*rest, {**joined, key: jobs}]
+    return groups

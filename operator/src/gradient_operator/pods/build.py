@@ -168,8 +168,8 @@ def _mounts(request: PodRequest) -> list[dict[str, Any]]:
     for output in request.job.outputs:
         record = request.volumes.get(output.name)
         if output.type == "volume" and record is not None and record.claim is not None:
-            path = f"/outputs/{output.name}"
-            mounts.append({"name": _claim_volume(request, record.claim), "mountPath": path})
+            name = _claim_volume(request, record.claim)
+            mounts.append(_claim_mount(name, f"/outputs/{output.name}", record.folder))
     if request.settings.storage_claim is not None:
         mounts.append({"name": "shared-storage", "mountPath": "/storage"})
     return mounts
@@ -180,14 +180,19 @@ def _input_mount(request: PodRequest, item: object, path: str) -> dict[str, Any]
         index = str(_strings(request).index(item))
         return {"name": "strings", "mountPath": path, "subPath": index, "readOnly": True}
     if isinstance(item, ClaimedInput):
-        name = _claim_volume(request, item.claim)
-        return {"name": name, "mountPath": path, "readOnly": item.read_only}
+        mount = _claim_mount(_claim_volume(request, item.claim), path, item.folder)
+        return {**mount, "readOnly": item.read_only}
     if isinstance(item, FetchedInput):
         subpath = {"name": "fetched", "mountPath": path, "subPath": item.name}
         return {**subpath, "readOnly": not item.writable}
     if isinstance(item, StoredString):
         return {"name": "fetched", "mountPath": path, "subPath": item.name, "readOnly": True}
     raise TypeError(f"{item!r} is no resolved input")
+
+
+def _claim_mount(volume: str, path: str, folder: str | None) -> dict[str, Any]:
+    mount = {"name": volume, "mountPath": path}
+    return mount if folder is None else {**mount, "subPath": folder}
 
 
 def _volumes(request: PodRequest, *, helping: bool, fetching: bool) -> list[dict[str, Any]]:

@@ -76,6 +76,8 @@ class ClaimedInput:
     name: str
     claim: str
     read_only: bool = False
+    folder: str | None = None
+    """The volume's place in a claim that several share; None is all of it."""
 
 
 ResolvedInput = FetchedInput | StringValue | StoredString | ClaimedInput
@@ -89,6 +91,7 @@ class PodRequest:
     job: CompiledJob
     attempt: int
     machine: InstanceTypeSpec
+    """Placed where all jobs can run that share a claim of one node with this one."""
     policy: Policy
     settings: Settings
     inputs: tuple[ResolvedInput, ...] = ()

@@ -124,6 +124,7 @@ def _volumes(run: RunView) -> RenderableType | None:
     rows = []
     for name, volume in sorted(run.volumes.items()):
         claim = f", claim {volume['claim']}" if volume.get("claim") else ""
+        claim += f", folder {volume['folder']}" if volume.get("folder") else ""
         rows.append((safe(name), f"{volume.get('mode', '')}: {volume.get('reason', '')}{claim}"))
     return _rows(rows)
 
