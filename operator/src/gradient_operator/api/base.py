@@ -29,7 +29,11 @@ class Model(BaseModel):
     """A frozen part of a kind: camelCase outside, snake_case inside, unknown keys refused."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,
     )
 
 
