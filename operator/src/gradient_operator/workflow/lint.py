@@ -22,7 +22,8 @@ from gradient_operator.workflow.positions import Path, Positions, Span
 
 MAX_FINDINGS: Final = 100
 """Of one file; who has more has one mistake that is made everywhere."""
-_OF_KEYS: Final = frozenset({"unknown-key"})
+_OF_KEYS: Final = ("-key", "-trigger", "-name")
+"""Endings of rules about a key itself, not about the value that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def place(positions: Positions, path: Path, rule: str) -> Span:
 
     Where the value goes over several lines it is the key in front of it.
     """
-    if rule in _OF_KEYS:
+    if rule.endswith(_OF_KEYS):
         return positions.key_span_at(path)
     span = positions.span_at(path)
     return span if span.end_column > span.column else positions.key_span_at(path)

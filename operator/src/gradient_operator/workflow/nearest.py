@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 _SHOWN = 8
+_LONGEST = 64
+"""Characters of a name that is compared: none is longer."""
 
 
 def nearest(name: str, known: Iterable[str], none: str) -> str:
@@ -22,3 +24,19 @@ def nearest(name: str, known: Iterable[str], none: str) -> str:
         return none
     more = ", …" if len(names) > _SHOWN else ""
     return f"there are {', '.join(names[:_SHOWN])}{more}"
+
+
+def nearest_key(key: str, known: Iterable[str]) -> str | None:
+    """The key that was most likely meant: case, `_` and a missing `-` count last; None for none."""
+    names = list(known)
+    by_letters = {_letters(name): name for name in names}
+    if _letters(key) in by_letters:
+        return by_letters[_letters(key)]
+    if len(key) > _LONGEST:
+        return None
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def _letters(key: str) -> str:
+    return key[:_LONGEST].lower().replace("_", "").replace("-", "")

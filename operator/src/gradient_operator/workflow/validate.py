@@ -1,6 +1,5 @@
 """Turns data into a `GradientFile`, and what pydantic says against it into sentences for people."""
 
-import difflib
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import islice
@@ -10,27 +9,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gradient_operator.api.run import RunSpec
-from gradient_operator.api.workflow import ActionParameters, GradientFile, WorkflowSpec
+from gradient_operator.api.workflow import GradientFile, WorkflowSpec
+from gradient_operator.workflow import habits
 from gradient_operator.workflow.model import MAX_PROBLEMS, Problem, Refused
+from gradient_operator.workflow.nearest import nearest_key
+from gradient_operator.workflow.wrong_values import wrong_value
 
 M = TypeVar("M", bound=BaseModel)
 
-_SAYS = {
-    "string_type": "must be a string: put it in quotes",
-    "list_type": "must be a list",
-    "dict_type": "must hold keys and values",
-    "model_type": "must hold keys and values",
-    "bool_type": "must be true or false",
-    "missing": "is missing",
-}
 _SCRIPT = "must be one text: write `script: |-` and the lines below it, indented"
 _NAME = "is no name: it begins with a letter or digit and goes on with these, - and _"
 _TEXT_FORMS = frozenset({"str", "constrained-str"})
-_PARAMETERS = frozenset(
-    field.alias or name for name, field in ActionParameters.model_fields.items()
-)
-_JOB_DEPTH = 3
-"""`jobs`, the job, the key."""
 
 
 def parse_file(data: Mapping[str, Any]) -> GradientFile:
@@ -67,7 +56,7 @@ def _parse(model: type[M], data: Mapping[str, Any]) -> M:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
         meant = islice(filter(_is_meant, found), MAX_PROBLEMS)
-        problems = {_problem(model, details): None for details in meant}
+        problems = {_problem(model, data, details): None for details in meant}
         raise Refused(tuple(problems), max(0, len(found) - MAX_PROBLEMS)) from None
 
 
@@ -80,24 +69,29 @@ def _is_meant(details: ErrorDetails) -> bool:
     return (form in _TEXT_FORMS) is not keyed
 
 
-def _problem(model: type[BaseModel], details: ErrorDetails) -> Problem:
+def _problem(model: type[BaseModel], data: Mapping[str, Any], details: ErrorDetails) -> Problem:
     location = details["loc"]
     path, _ = _split(location)
     kind = details["type"]
+    misplaced = habits.misplaced_job_key(path)
+    if misplaced is not None and not _looks_like_job(data.get("jobs", {}).get(path[1])):
+        return Problem(path[:2], misplaced.sentence, misplaced.rule)
     if kind == "extra_forbidden":
+        habit = habits.habit(path)
+        if habit is not None:
+            return Problem(path, habit.sentence, habit.rule)
         return Problem(path, _unknown_key(model, path), "unknown-key")
-    if kind == "string_type" and path[-2:] == ("with", "script"):
-        return Problem(path, _SCRIPT, "wrong-value")
+    if path == ("on",) and (trigger := habits.trigger(details["input"])) is not None:
+        return Problem(path, trigger.sentence, trigger.rule)
+    if path[-2:] == ("with", "script") and isinstance(details["input"], list):
+        return Problem(path, _SCRIPT, "script-list")
     if location[-1:] == ("[key]",) and kind == "string_pattern_mismatch":
-        return Problem(path, _NAME, "wrong-value")
-    return Problem(path, _SAYS.get(kind) or _sentence(details["msg"]), "wrong-value")
+        return Problem(path, _NAME, "bad-name")
+    return Problem(path, wrong_value(details), "wrong-value")
 
 
-def _sentence(message: str) -> str:
-    """What pydantic says, as it reads after the place."""
-    for subject in ("Input", "String", "List", "Dictionary", "Tuple"):
-        message = message.replace(f"{subject} should ", "must ")
-    return message.split(" after validation", maxsplit=1)[0]
+def _looks_like_job(value: Any) -> bool:
+    return isinstance(value, dict) and not habits.JOB_KEYS.isdisjoint(value)
 
 
 def _split(location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], str]:
@@ -122,11 +116,8 @@ def _has_forms(path: list[int | str]) -> bool:
 
 def _unknown_key(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
     known = _keys_at(model, path[:-1])
-    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here are {', '.join(known)}"
-    job = path[-_JOB_DEPTH] == "jobs" if len(path) >= _JOB_DEPTH else False
-    if job and path[-1] in _PARAMETERS:
-        hint = "it belongs under `with`"
+    near = nearest_key(str(path[-1]), known)
+    hint = f"did you mean {near!r}?" if near else f"known here are {', '.join(known)}"
     return f"is not a key of the format; {hint}"
 
 

@@ -18,12 +18,17 @@ from gradient_operator.workflow.validate import parse_file
 PACKAGE = Path(gradient_operator.__file__ or "").parent
 NOT_IN_ONE_FILE = {"too-many-needs"}
 """Rules whose example would be longer than a page; they have tests of their own."""
-MAKERS = {"error": 2, "warn": 2, "Problem": 2, "_fail": 2, "Explanation": 2}
+MAKERS = {"Habit": 0, "error": 2, "warn": 2, "Problem": 2, "_fail": 2, "Explanation": 2}
 """Functions that take the id of a rule, and which of their arguments it is."""
 
 
 def ids_in(tree):
     """The ids of rules that a module gives to problems."""
+    constants = {
+        node.target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Constant)
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -34,7 +39,8 @@ def ids_in(tree):
         yield from (
             each.value
             for argument in given
-            for each in ast.walk(argument)
+            for name in ast.walk(argument)
+            for each in [constants.get(getattr(name, "id", ""), name)]
             if isinstance(each, ast.Constant) and isinstance(each.value, str)
         )
 

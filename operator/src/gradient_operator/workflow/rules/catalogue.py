@@ -11,6 +11,7 @@ from gradient_operator.workflow.rules import (
     fields,
     files,
     graph,
+    habits,
     limits,
     slots,
     triggers,
@@ -23,6 +24,7 @@ CATALOGUE: Final[Mapping[str, Rule]] = MappingProxyType(
         for rule in chain(
             files.RULES,
             fields.RULES,
+            habits.RULES,
             graph.RULES,
             slots.RULES,
             actions.RULES,
