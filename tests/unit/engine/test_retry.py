@@ -6,7 +6,7 @@ from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.model import Failure, FailureClass, JobPhase, JobRecord
 from gradient_operator.engine.retry import after_failure
 
-OWN = {FailureClass.USER, FailureClass.OUT_OF_MEMORY}
+OWN = {FailureClass.USER, FailureClass.OUT_OF_MEMORY, FailureClass.TIMEOUT}
 INFRA = set(FailureClass) - OWN - {FailureClass.DATA}
 
 

@@ -54,11 +54,11 @@ def test_a_version_that_is_named_is_meant():
     assert said(reader(writer(make_workflow(), "a"), "b", "a", ref="cats:v1")) == []
 
 
-def test_a_timeout_has_no_effect_yet():
+def test_a_timeout_has_no_effect():
     builder = make_workflow(timeout=5).job("a", timeout=1)
     assert said(builder) == [
-        "timeout: has no effect: let the script end itself, as `timeout 1h …`",
-        "jobs.a.timeout: has no effect: let the script end itself, as `timeout 1h …`",
+        "timeout: has no effect: write timeout-minutes in the job",
+        "jobs.a.timeout: has no effect: write timeout-minutes in the job",
     ]
 
 

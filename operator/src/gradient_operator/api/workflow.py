@@ -6,15 +6,7 @@ a field means at run time stands in `docs/format.md`; here are shapes and bounds
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, model_validator
 
 from gradient_operator.api.base import (
     ATOMIC,
@@ -39,22 +31,27 @@ from gradient_operator.api.triggers import ConcurrencyValue, ScheduleStatus, Tri
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
 DATASET_REFERENCE: Final = (
-    r"^([A-Za-z0-9][-A-Za-z0-9]*/)?[A-Za-z0-9][-A-Za-z0-9_.]*(:[A-Za-z0-9][-A-Za-z0-9_.]*)?$"
+    r"^(([A-Za-z0-9][-A-Za-z0-9]*/)?[A-Za-z0-9][-A-Za-z0-9_.]*(:[A-Za-z0-9][-A-Za-z0-9_.]*)?"
+    r"|.*\$\{\{.*\}\}.*)$"
 )
-"""`[namespace/]name[:version]`, for the API server; `workflow.references` reads the parts."""
+"""`[namespace/]name[:version]`, for the API server; `workflow.references` reads the parts.
+
+A job with a matrix may have `${{ matrix.KEY }}` in it, which is replaced before it is read."""
 DatasetReference = Annotated[Reference, Field(json_schema_extra={"pattern": DATASET_REFERENCE})]
 Env = Annotated[dict[str, Text], Field(max_length=MAX_ENV)]
 Condition = Annotated[str, StringConstraints(max_length=1_024)]
 """An expression; `workflow.condition` reads it."""
-MatrixScalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
-MatrixItem = Annotated[
-    MatrixScalar | dict[str, MatrixScalar],
-    Field(json_schema_extra=OPEN),
+MatrixItem = Annotated[Any, Field(json_schema_extra=OPEN)]
+"""A plain value of a key; under `include` and `exclude` a map of such. `workflow.matrix` checks."""
+MatrixKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[A-Za-z_][-A-Za-z0-9_]*$"),
 ]
-"""A value of a key; under `include` and `exclude` the values of several keys."""
-MatrixKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
 MatrixValues = Annotated[list[MatrixItem], Field(max_length=256)]
-PositiveMinutes = Annotated[float, Field(gt=0, le=525_600)]
+Matrix = Annotated[dict[MatrixKey, MatrixValues], Field(max_length=MAX_SLOTS)]
+MAX_TIMEOUT_MINUTES: Final = 525_600
+"""A year."""
+PositiveMinutes = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_MINUTES)]
 MatrixReference = Annotated[str, StringConstraints(max_length=256)]
 """`${{ matrix.KEY }}` where the format has a number or a truth value."""
 
@@ -161,7 +158,7 @@ InputValue = Annotated[
 class Strategy(Open):
     """Makes one job of each combination of values; `docs/control-flow.md` has examples."""
 
-    matrix: Annotated[dict[MatrixKey, MatrixValues], Field(max_length=MAX_SLOTS)] | None = None
+    matrix: Matrix | None = None
     """Lists of values by key; `include` adds to the combinations or to their number, `exclude`
     takes some away. Text of the job may hold `${{ matrix.KEY }}`."""
     max_parallel: int | None = Field(default=None, ge=1, alias="max-parallel")

@@ -102,7 +102,7 @@ class Logs:
         """
         await self._look()
         self._check_job()
-        self._printer.labelled = self._wanted.job is None and len(self._run.jobs) > 1
+        self._printer.labelled = len(self._jobs()) > 1
         if self._wanted.follow:
             await self._follow()
             return
@@ -117,9 +117,14 @@ class Logs:
         found = await self._cluster.find(RUNS, self._wanted.run, hint=hint)
         self._uid, self._run = found["metadata"]["uid"], run_view(found)
 
+    def _jobs(self) -> list[JobView]:
+        """The jobs that were asked for: all, one, or all combinations of one."""
+        wanted = self._wanted.job
+        return [job for job in self._run.jobs if wanted in {None, job.name, job.base}]
+
     def _check_job(self) -> None:
         job, known = self._wanted.job, [job.name for job in self._run.jobs]
-        if job is None or job in known:
+        if job is None or self._jobs():
             return
         near = difflib.get_close_matches(job, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"its jobs: {', '.join(known)}."
@@ -132,9 +137,11 @@ class Logs:
             namespace=self._cluster.namespace,
             label_selector=f"{LABEL_RUN_UID}={self._uid}",
         )
+        names = {job.name for job in self._jobs()} if self._wanted.job is not None else None
         chosen: dict[str, JobPod] = {}
         for pod in sorted((_job_pod(item) for item in listed.items), key=lambda pod: pod.attempt):
-            if self._wanted.job in (None, pod.job) and self._wanted.attempt in (None, pod.attempt):
+            asked = names is None or pod.job in names
+            if asked and self._wanted.attempt in (None, pod.attempt):
                 chosen[pod.job] = pod
         order = {job.name: index for index, job in enumerate(self._run.jobs)}
         return sorted(chosen.values(), key=lambda pod: order.get(pod.job, len(order)))
@@ -187,11 +194,10 @@ class Logs:
             await self._look()
 
     def _is_ended(self) -> bool:
-        job = next((job for job in self._run.jobs if job.name == self._wanted.job), None)
         attempt = self._wanted.attempt
-        if job is not None and (_over(job) or (attempt is not None and job.attempt > attempt)):
-            return True
-        return self._run.final
+        return self._run.final or all(
+            _over(job) or (attempt is not None and job.attempt > attempt) for job in self._jobs()
+        )
 
     async def _stream(self, pod: JobPod) -> None:
         """Follow one Pod's log; a broken stream goes on where it broke, to the second."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.pinning import Pinned
-from gradient_operator.engine.model import JobRecord, VolumeRecord
+from gradient_operator.engine.model import JobPhase, JobRecord, VolumeRecord
 from gradient_operator.engine.volumes import SHARED, volume_key, volume_keys
 from gradient_operator.pods.request import (
     ClaimedInput,
@@ -31,17 +31,24 @@ def resolve_inputs(
     volumes: Mapping[str, VolumeRecord],
     policy: Policy,
 ) -> tuple[ResolvedInput, ...]:
-    """Every input of a job whose needs have succeeded; an optional dataset may be missing."""
+    """Every input of a job that starts.
+
+    An optional dataset may be missing, and of a matrix what some combinations have not made.
+    """
     return tuple(
         _resolve(item, ledger=ledger, pinned=pinned, volumes=volumes, policy=policy)
         for item in job.inputs
-        if not _left_out(item, pinned)
+        if not _left_out(item, pinned) and not _never_made(item, ledger)
     )
 
 
 def _left_out(item: JobInput, pinned: Mapping[str, Pinned]) -> bool:
     """Whether it is optional, and was not there when the run started."""
     return isinstance(item, DatasetInput) and item.optional and str(item.reference) not in pinned
+
+
+def _never_made(item: JobInput, ledger: Mapping[str, JobRecord]) -> bool:
+    return isinstance(item, OutputInput) and ledger[item.job].phase is not JobPhase.SUCCEEDED
 
 
 def _resolve(

@@ -12,6 +12,7 @@ from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.pinning import Pinned
 from gradient_operator.controllers.records import RunView
 from gradient_operator.engine.model import (
+    JobPhase,
     JobRecord,
     PodRecord,
     RunPhase,
@@ -75,8 +76,8 @@ class RunState:
         attempt = job.get("attempt", 0)
         if pod.attempt != attempt:
             return bool(pod.attempt < attempt)
-        final = job.get("phase") in {"Succeeded", "Failed", "Omitted", "Cancelled"}
-        return final or job.get("phase") == "Pending"
+        phase = JobPhase(job.get("phase", JobPhase.PENDING))
+        return phase.final or phase is JobPhase.PENDING
 
 
 def identity_of(view: RunView, git_sha: str) -> RunIdentity:

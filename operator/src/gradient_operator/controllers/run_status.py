@@ -6,8 +6,8 @@ from typing import Any
 from gradient_operator.api.times import format_time
 from gradient_operator.controllers import conditions, ledger
 from gradient_operator.controllers.run_state import RunState
-from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
-from gradient_operator.engine.verdict import progress
+from gradient_operator.engine import verdict
+from gradient_operator.engine.model import RunPhase
 
 _REASONS = {
     RunPhase.PENDING: "Pending",
@@ -23,7 +23,7 @@ def build(state: RunState, *, generation: int, now: float) -> dict[str, Any]:
     status: dict[str, Any] = {
         "observedGeneration": generation,
         "phase": state.phase.value,
-        "progress": progress(state.ledger),
+        "progress": verdict.progress(state.ledger),
         "message": ledger.cut(message, ledger.FAILURE_MESSAGE_LIMIT) or "",
         "startedAt": format_time(state.started_at),
         "jobs": ledger.dump_jobs(state.ledger),
@@ -65,10 +65,8 @@ def refused(
 
 def _reason(state: RunState) -> str:
     if state.phase is RunPhase.FAILED:
-        failed: JobRecord = next(
-            record for record in state.ledger.values() if record.phase is JobPhase.FAILED
-        )
-        return failed.reason or "JobFailed"
+        failed = verdict.failed(state.ledger, verdict.tolerated(state.workflow))
+        return state.ledger[failed[0]].reason or "JobFailed"
     return _REASONS[state.phase]
 
 

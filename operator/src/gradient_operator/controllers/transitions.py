@@ -55,6 +55,12 @@ def _changed(services: Services, state: RunState, name: str, record: JobRecord) 
     elif record.phase is JobPhase.OMITTED:
         note = f"job {name} is omitted: {record.message}"
         services.recorder.record(reference(state), type="Normal", reason="JobOmitted", note=note)
+    elif record.phase is JobPhase.SKIPPED:
+        note = f"job {name} is skipped: {record.message}"
+        services.recorder.record(reference(state), type="Normal", reason="JobSkipped", note=note)
+    elif record.phase is JobPhase.CANCELLED and record.reason == "FailFast":
+        note = f"job {name} is cancelled: {record.message}, and fail-fast is on"
+        services.recorder.record(reference(state), type="Normal", reason="JobCancelled", note=note)
     if record.phase.final and record.started_at is not None:
         _ended(services, state, name, record)
 

@@ -15,7 +15,7 @@ from gradient_operator.workflow.model import CompiledWorkflow
 
 
 class JobPhase(StrEnum):
-    """Where a job stands; the last four are final."""
+    """Where a job stands; the last five are final."""
 
     PENDING = "Pending"
     STARTING = "Starting"
@@ -23,6 +23,7 @@ class JobPhase(StrEnum):
     UPLOADING = "Uploading"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    SKIPPED = "Skipped"
     OMITTED = "Omitted"
     CANCELLED = "Cancelled"
 
@@ -32,7 +33,15 @@ class JobPhase(StrEnum):
         return self in _FINAL
 
 
-_FINAL = frozenset({JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.OMITTED, JobPhase.CANCELLED})
+_FINAL = frozenset(
+    {
+        JobPhase.SUCCEEDED,
+        JobPhase.FAILED,
+        JobPhase.SKIPPED,
+        JobPhase.OMITTED,
+        JobPhase.CANCELLED,
+    }
+)
 
 
 class RunPhase(StrEnum):
@@ -55,6 +64,7 @@ class FailureClass(StrEnum):
 
     USER = "user"
     OUT_OF_MEMORY = "oom"
+    TIMEOUT = "timeout"
     DATA = "data"
     EVICTED = "evicted"
     PREEMPTED = "preempted"

@@ -3,13 +3,30 @@
 from collections.abc import Mapping
 
 from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
+from gradient_operator.workflow.model import CompiledWorkflow
 
 
-def run_phase(ledger: Mapping[str, JobRecord], *, cancel: bool) -> RunPhase:
+def tolerated(workflow: CompiledWorkflow) -> frozenset[str]:
+    """The jobs whose failure is none of the run's: `continue-on-error`."""
+    return frozenset(name for name, job in workflow.jobs.items() if job.continue_on_error)
+
+
+def failed(ledger: Mapping[str, JobRecord], borne: frozenset[str] = frozenset()) -> list[str]:
+    """The jobs that make the run fail; `borne` as `tolerated` has them."""
+    return [
+        name
+        for name, record in ledger.items()
+        if record.phase is JobPhase.FAILED and name not in borne
+    ]
+
+
+def run_phase(
+    ledger: Mapping[str, JobRecord], *, cancel: bool, borne: frozenset[str] = frozenset()
+) -> RunPhase:
     """A run ends when its last job has; it failed if one failed, otherwise was cancelled or not."""
     phases = [record.phase for record in ledger.values()]
     if all(phase.final for phase in phases):
-        if JobPhase.FAILED in phases:
+        if failed(ledger, borne):
             return RunPhase.FAILED
         if cancel and JobPhase.CANCELLED in phases:
             return RunPhase.CANCELLED
@@ -17,13 +34,25 @@ def run_phase(ledger: Mapping[str, JobRecord], *, cancel: bool) -> RunPhase:
     return RunPhase.RUNNING
 
 
-def summary(ledger: Mapping[str, JobRecord]) -> str:
+def summary(ledger: Mapping[str, JobRecord], *, borne: frozenset[str] = frozenset()) -> str:
     """What a person wants to read first: what failed, else what is waited for, else what runs."""
-    failed = [name for name, record in ledger.items() if record.phase is JobPhase.FAILED]
-    if failed:
-        record = ledger[failed[0]]
-        more = f" (and {len(failed) - 1} more failed)" if len(failed) > 1 else ""
-        return f"job {failed[0]} failed: {record.message or record.reason}{more}"
+    return _failures(ledger, failed(ledger, borne)) or _going(ledger) or _borne(ledger, borne)
+
+
+def _failures(ledger: Mapping[str, JobRecord], names: list[str]) -> str:
+    if not names:
+        return ""
+    record = ledger[names[0]]
+    more = f" (and {len(names) - 1} more failed)" if len(names) > 1 else ""
+    return f"job {names[0]} failed: {record.message or record.reason}{more}"
+
+
+def _borne(ledger: Mapping[str, JobRecord], borne: frozenset[str]) -> str:
+    said = _failures(ledger, [name for name in failed(ledger) if name in borne])
+    return f"{said} (continue-on-error)" if said else ""
+
+
+def _going(ledger: Mapping[str, JobRecord]) -> str:
     waiting = [
         name
         for name, record in ledger.items()

@@ -67,12 +67,23 @@ def choose(
 
     All machine types that the users name must be known.
     """
-    choice = _Choice(workflow, policy, instance_types, read_write_many_class)
+    gathered = _gathered(workflow)
+    choice = _Choice(workflow, policy, instance_types, read_write_many_class, gathered)
     used = users(workflow)
     records = {key: choice.alone(key, jobs) for key, jobs in used.items()}
     for group in _groups({key: used[key] for key in used if records[key].mode == "ReadWriteOnce"}):
         records |= choice.together(group, records)
     return {key: _named(record, run=run, key=key) for key, record in records.items()}
+
+
+def _gathered(workflow: CompiledWorkflow) -> frozenset[str]:
+    """The volumes that a job takes from every combination of a matrix."""
+    return frozenset(
+        volume_key(item.job, item.output)
+        for job in workflow.jobs.values()
+        for item in job.inputs
+        if isinstance(item, OutputInput) and item.type == "volume" and "/" in item.name
+    )
 
 
 def _named(record: VolumeRecord, *, run: str, key: str) -> VolumeRecord:
@@ -119,6 +130,7 @@ class _Choice:
     policy: VolumePolicy
     instance_types: Mapping[str, InstanceTypeSpec]
     read_write_many_class: str | None
+    gathered: frozenset[str] = frozenset()
 
     def alone(self, key: str, jobs: tuple[str, ...]) -> VolumeRecord:
         """The mode of a volume as if there were no other."""
@@ -127,6 +139,9 @@ class _Choice:
         if self.read_write_many_class is not None:
             text = f"storage class {self.read_write_many_class} serves ReadWriteMany"
             return VolumeRecord("ReadWriteMany", text)
+        if key in self.gathered:
+            text = "a job takes it from every combination of a matrix, which need not share a node"
+            return VolumeRecord("Copy", text)
         if self._fit(jobs):
             return VolumeRecord("ReadWriteOnce", self._why_one(jobs))
         if _is_legacy(key):

@@ -223,10 +223,13 @@ def _create_model(
     if given.type not in MODEL_TYPES:
         known = ", ".join(MODEL_TYPES)
         state.error(("jobs", base.name, "with", "type"), f"must be one of {known}", "model-type")
-    declared = state.file.jobs[base.name].inputs or {}
+    declared = state.file.jobs[base.base or base.name].inputs or {}
     model = next((item for item in base.inputs if item.name == "model"), None)
     # One that is declared and yet missing is left open until the run, or was complained of.
-    if "model" not in declared or (model is not None and not _is_dataset(model)):
+    if any(item.name.startswith("model/") for item in base.inputs):
+        text = "holds what every combination of a matrix made: let a job choose one of them"
+        state.error(("jobs", base.name, "inputs", "model"), text, "no-model")
+    elif "model" not in declared or (model is not None and not _is_dataset(model)):
         state.error(("jobs", base.name, "inputs"), "must hold a dataset called model", "no-model")
     for output in base.outputs:
         if output.name != "model-id" or output.type != "string":

@@ -75,4 +75,4 @@ def _without_effect(state: Compilation) -> None:
         if job.timeout is not None
     ]
     for path in timeouts:
-        state.warn(path, "has no effect: let the script end itself, as `timeout 1h …`", "no-effect")
+        state.warn(path, "has no effect: write timeout-minutes in the job", "no-effect")

@@ -4,37 +4,30 @@ The same function serves the command line, the condition `Accepted` and the star
 one place decides what a valid file is. Pure; the values of a run's inputs come in as arguments.
 """
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gradient_operator.api.run import RunInput
-from gradient_operator.api.workflow import GradientFile, Job
-from gradient_operator.workflow import actions, graph, manual, slots, triggers
+from gradient_operator.api.workflow import GradientFile, Job, Strategy
+from gradient_operator.workflow import graph, manual, triggers
 from gradient_operator.workflow.advice import advise
+from gradient_operator.workflow.condition import condition
+from gradient_operator.workflow.expansion import expand
+from gradient_operator.workflow.job import compile_job
 from gradient_operator.workflow.model import (
-    Action,
     CompiledJob,
     CompiledWorkflow,
-    EnvVar,
-    JobInput,
+    Matrix,
     OutputInput,
     Problem,
     Refused,
-    StringInput,
 )
 from gradient_operator.workflow.nearest import nearest
-from gradient_operator.workflow.state import Compilation, Event, env_var, event_of
+from gradient_operator.workflow.state import Compilation, Event, event_of
 
 MAX_EDGES = 20_000
 """Needs in all jobs together; bounds the work of a plan."""
-MAX_STRING_BYTES = 196_608
-"""All string inputs of a job: they travel in annotations, of which a Pod has 256 KiB."""
-MAX_ARGUMENT_BYTES = 131_071
-"""One argument, or one variable with its name: 32 pages of memory, less the byte at its end."""
-_IN_A_FILE = "put it into a file, in a repository or a dataset"
-_ENV_NAME = re.compile(r"^[-._A-Za-z][-._A-Za-z0-9]*\Z")
-"""As every Kubernetes takes it; later ones are more lenient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +59,16 @@ def compile_file(
     _check_given(state)
     if not file.jobs:
         state.error(("jobs",), "has no job: a workflow needs at least one", "no-jobs")
+    state.combinations = expand(state)
     needs = {name: _needs(state, name, job) for name, job in file.jobs.items()}
-    jobs = {name: _job(state, name, needs[name]) for name in file.jobs}
+    made = {
+        name: tuple(compile_job(state, each) for each in state.combinations[name])
+        for name in file.jobs
+    }
     # A source that is not among the needs becomes one: the job cannot start without it.
-    jobs = {name: _with_implicit_needs(state, job, needs) for name, job in jobs.items()}
-    all_needs = {name: job.needs for name, job in jobs.items()}
-    edges = sum(map(len, all_needs.values()))
+    all_needs = {name: _with_sources(state, name, made[name], needs) for name in file.jobs}
+    jobs = _connected(state, made, all_needs)
+    edges = sum(len(job.needs) for job in jobs.values())
     if edges > MAX_EDGES:
         text = f"name {edges} needs together, at most {MAX_EDGES} fit: put a job between them"
         state.error(("jobs",), text, "too-many-needs")
@@ -80,15 +77,31 @@ def compile_file(
         circle = " needs ".join([*cycle, cycle[0]])
         state.error(("jobs", cycle[0], "needs"), f"makes a circle: {circle}", "cycle")
     else:
-        advise(state, jobs)
+        # One combination stands for all: what is surprising about it is so about each.
+        advise(
+            state,
+            {
+                name: replace(each[0], name=name, needs=all_needs[name])
+                for name, each in made.items()
+            },
+        )
+        _combinations_that_meet(state, made)
     # What is wrong with a workflow's input is noticed by every job that takes it: say it once.
     problems = dict.fromkeys(state.problems)
     errors = [problem for problem in problems if problem.severity == "error"]
     warnings = tuple(problem for problem in problems if problem.severity == "warning")
     if errors:
         raise Refused((*errors, *warnings))
-    ordered = {name: jobs[name] for name in graph.order(all_needs)}
-    return Compiled(CompiledWorkflow(jobs=ordered, dependents=_dependents(ordered)), warnings)
+    # By the jobs of the file, so that the combinations of a matrix stay together.
+    ordered = {each.name: jobs[each.name] for name in graph.order(all_needs) for each in made[name]}
+    workflow = CompiledWorkflow(
+        jobs=ordered,
+        dependents=_dependents(ordered),
+        matrices={
+            name: _matrix(file.jobs[name], each) for name, each in made.items() if each[0].base
+        },
+    )
+    return Compiled(workflow, warnings)
 
 
 def _check_given(state: Compilation) -> None:
@@ -114,122 +127,75 @@ def _needs(state: Compilation, name: str, job: Job) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _job(state: Compilation, name: str, needs: tuple[str, ...]) -> CompiledJob:
+def _with_sources(
+    state: Compilation,
+    name: str,
+    made: tuple[CompiledJob, ...],
+    needs: Mapping[str, tuple[str, ...]],
+) -> tuple[str, ...]:
+    """The needs of a job of the file, and the sources of its inputs that are behind none of them.
+
+    A job with an `if` may start although a need was never run: then its sources must be needs.
+    """
+    sources = {
+        state.origins.get(item.job, item.job): item.name.partition("/")[0]
+        for job in made
+        for item in job.inputs
+        if isinstance(item, OutputInput)
+    }
+    if not sources.keys() - set(needs[name]):
+        return needs[name]
     job = state.file.jobs[name]
-    if name == "workflow":
-        state.error(("jobs", name), "is a reserved name: choose another", "reserved-name")
-    for path in (("jobs", name), *(("jobs", name, "outputs", slot) for slot in job.outputs or ())):
-        if "." in path[-1]:
-            text = "has a dot, so that no reference can name it: use - or _ instead"
-            state.error(path, text, "dotted-name")
-    _check_coming(state, name, job)
-    action = actions.infer(state, name, job)
-    base = CompiledJob(
-        name=name,
-        action=action or Action.CONTAINER,
-        needs=needs,
-        instance_type=_instance_type(state, name, job),
-        registries=_registries(state.file, job),
-        env=_env(state, name, job),
-        inputs=_inputs(state, name, job),
-        outputs=slots.outputs(state, name, job),
-    )
-    if action is None:
-        return base
-    complete = actions.complete(state, base, job)
-    _check_arguments(state, complete)
-    return complete
-
-
-_COMING = ("if_", "strategy", "timeout_minutes", "continue_on_error", "retries")
-
-
-def _check_coming(state: Compilation, name: str, job: Job) -> None:
-    """Keys whose meaning is on its way: until it is there they are refused, not ignored."""
-    for field in _COMING:
-        key = Job.model_fields[field].alias or field
-        if field in job.model_fields_set:
-            state.error(("jobs", name, key), "has no effect yet: leave it out", "not-yet")
-
-
-def _check_arguments(state: Compilation, job: CompiledJob) -> None:
-    """Linux refuses a program with a longer argument or variable, in words nobody understands."""
-    for text in (*(job.command or ()), *(job.args or ())):
-        size = len(text.encode())
-        if size > MAX_ARGUMENT_BYTES:
-            what = "the script" if job.action is Action.SCRIPT else "an argument"
-            message = f"{what} is {size} bytes long, Linux takes {MAX_ARGUMENT_BYTES}: {_IN_A_FILE}"
-            state.error(("jobs", job.name, "with"), message, "text-too-long")
-    for variable in job.env:
-        size = len(f"{variable.name}={variable.value}".encode())
-        if size > MAX_ARGUMENT_BYTES:
-            message = f"is {size} bytes long, Linux takes {MAX_ARGUMENT_BYTES}: {_IN_A_FILE}"
-            state.error(("jobs", job.name, "env", variable.name), message, "text-too-long")
-
-
-def _instance_type(state: Compilation, name: str, job: Job) -> str:
-    defaults = state.file.defaults.resources if state.file.defaults else None
-    for resources in (job.resources, defaults):
-        if resources is not None and resources.instance_type:
-            return resources.instance_type
-    if job.uses != "create-model@v1":
-        state.error(
-            ("jobs", name),
-            "names no machine: add resources.instance-type, here or under defaults",
-            "no-instance-type",
-        )
-    return ""
-
-
-def _registries(file: GradientFile, job: Job) -> tuple[str, ...]:
-    defaults = file.defaults.resources if file.defaults else None
-    for resources in (job.resources, defaults):
-        if resources is not None and resources.container_registries is not None:
-            return tuple(resources.container_registries)
-    return ()
-
-
-def _env(state: Compilation, job_name: str, job: Job) -> tuple[EnvVar, ...]:
-    """The defaults' variables, then the job's own, which win over defaults of the same name."""
-    defaults = (state.file.defaults and state.file.defaults.env) or {}
-    own = job.env or {}
-    for place, names in ((("defaults",), defaults), (("jobs", job_name), own)):
-        for name in names:
-            if not _ENV_NAME.match(name):
-                text = "is no name for a variable: use letters, digits and _"
-                state.error((*place, "env", name), text, "env-name")
-    return tuple(env_var(name, value) for name, value in {**defaults, **own}.items())
-
-
-def _inputs(state: Compilation, name: str, job: Job) -> tuple[JobInput, ...]:
-    found = slots.inputs(state, name, job)
-    size = sum(len(item.value.encode()) for item in found if isinstance(item, StringInput))
-    if size > MAX_STRING_BYTES:
-        text = (
-            f"hold strings of {size} bytes, at most {MAX_STRING_BYTES} fit: "
-            "hand large text on as a dataset"
-        )
-        state.error(("jobs", name, "inputs"), text, "strings-too-large")
-    return found
-
-
-def _with_implicit_needs(
-    state: Compilation, job: CompiledJob, needs: Mapping[str, tuple[str, ...]]
-) -> CompiledJob:
-    sources = {item.job: item for item in job.inputs if isinstance(item, OutputInput)}
-    if not sources.keys() - set(job.needs):
-        return job
-    known = graph.ancestors(needs, job.name)
-    missing = tuple(source for source in sources if source not in known and source != job.name)
+    known = set(needs[name]) if job.if_ is not None else graph.ancestors(needs, name)
+    missing = tuple(source for source in sources if source not in known and source != name)
     # Where a need is misspelt, that was said, and is most likely what is missing.
-    misspelt = any(need not in state.file.jobs for need in state.file.jobs[job.name].needs or ())
+    misspelt = any(need not in state.file.jobs for need in job.needs or ())
     for source in () if misspelt else missing:
         state.warn(
-            ("jobs", job.name, "inputs", sources[source].name),
+            ("jobs", name, "inputs", sources[source]),
             f"comes from {source!r}, which is not under needs: it is taken as a need",
             "missing-need",
         )
-    return replace(job, needs=(*job.needs, *missing))
+    return (*needs[name], *missing)
+
+
+def _connected(
+    state: Compilation,
+    made: Mapping[str, tuple[CompiledJob, ...]],
+    needs: Mapping[str, tuple[str, ...]],
+) -> dict[str, CompiledJob]:
+    """All jobs that are run, with their needs among these, and their conditions."""
+    found: dict[str, CompiledJob] = {}
+    for name, jobs in made.items():
+        own = tuple(each.name for need in needs[name] for each in made[need])
+        for job, combination in zip(jobs, state.combinations[name], strict=True):
+            when = condition(state, combination, needs[name])
+            found[job.name] = replace(job, needs=own, condition=when)
+    return found
+
+
+def _matrix(job: Job, made: tuple[CompiledJob, ...]) -> Matrix:
+    strategy = job.strategy or Strategy()
+    names = tuple(each.name for each in made)
+    return Matrix(names, strategy.max_parallel, strategy.fail_fast)
+
+
+def _combinations_that_meet(
+    state: Compilation, made: Mapping[str, tuple[CompiledJob, ...]]
+) -> None:
+    """Warn of combinations that write one dataset."""
+    for name, jobs in made.items():
+        for output in jobs[0].outputs:
+            found = [each.output(output.name) for each in jobs]
+            counts = Counter(each.dataset.name for each in found if each and each.dataset)
+            dataset, count = next(iter(counts.most_common(1)), ("", 0))
+            if count > 1:
+                state.warn(
+                    ("jobs", name, "outputs", output.name),
+                    f"goes to dataset {dataset!r} in {count} combinations: the last to end makes "
+                    "the latest version. Put ${{ matrix.KEY }} into its name",
+                    "two-writers",
+                )
 
 
 def _dependents(jobs: Mapping[str, CompiledJob]) -> dict[str, tuple[str, ...]]:

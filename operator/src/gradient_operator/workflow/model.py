@@ -113,8 +113,33 @@ class CreateModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """The `if` of a job: its text, the same as CEL, and what it looks at.
+
+    `asks` are the status functions that it calls, `needs` holds the jobs behind each name under
+    `needs` (several for a matrix), `outputs` the strings that it reads, as job and output.
+    """
+
+    text: str
+    program: str
+    asks: frozenset[str] = frozenset()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    outputs: tuple[tuple[str, str], ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    matrix: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asks_status(self) -> bool:
+        """Whether it decides about needs that did not end well; otherwise `success() &&` holds."""
+        return bool(self.asks)
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledJob:
-    """One job; `image`, `command` and `args` are for the actions that run a user's container."""
+    """One job; `image`, `command` and `args` are for the actions that run a user's container.
+
+    `base` is the job of the file whose combination of a matrix this is, empty without a matrix.
+    """
 
     name: str
     action: Action
@@ -131,17 +156,37 @@ class CompiledJob:
     download: S3Download | None = None
     model: CreateModel | None = None
 
+    base: str = ""
+    condition: Condition | None = None
+    timeout_seconds: float | None = None
+    continue_on_error: bool = False
+    retries: int | None = None
+
     def output(self, name: str) -> JobOutput | None:
         """The output of that name."""
         return next((output for output in self.outputs if output.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
+class Matrix:
+    """The combinations of one job; `max_parallel` None: all may run at once."""
+
+    jobs: tuple[str, ...]
+    max_parallel: int | None = None
+    fail_fast: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledWorkflow:
-    """All jobs, in an order in which every job stands after its needs."""
+    """All jobs, in an order in which every job stands after its needs.
+
+    The combinations of a matrix stand next to each other; `matrices` holds them by the name of
+    their job in the file.
+    """
 
     jobs: Mapping[str, CompiledJob]
     dependents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

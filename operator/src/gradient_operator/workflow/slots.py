@@ -1,5 +1,6 @@
 """Inputs and outputs of a job: each spelling of the format becomes one resolved form."""
 
+from dataclasses import replace
 from typing import Literal
 
 from gradient_operator.api import workflow as api
@@ -19,23 +20,35 @@ from gradient_operator.workflow.references import (
     parse_dataset,
     parse_slot,
 )
-from gradient_operator.workflow.state import Compilation
+from gradient_operator.workflow.state import Combination, Compilation
 
 Path = tuple[str | int, ...]
 
 
-def inputs(state: Compilation, name: str, job: api.Job) -> tuple[JobInput, ...]:
-    """The inputs of a job; those that cannot be resolved are left out and noted as problems."""
+def inputs(state: Compilation, made: Combination) -> tuple[JobInput, ...]:
+    """The inputs of a job; those that cannot be resolved are left out and noted as problems.
+
+    What the combinations of a matrix make comes as one input each, called `input/combination`.
+    """
     found: list[JobInput] = []
-    for slot, value in (job.inputs or {}).items():
-        path = ("jobs", name, "inputs", slot)
+    for slot, value in (made.job.inputs or {}).items():
+        path = ("jobs", made.base, "inputs", slot)
         if isinstance(value, api.JobInput):
             resolved = _declared(state, path, slot, value)
         else:
             resolved = _referenced(state, path, slot, value)
-        if resolved is not None:
+        if isinstance(resolved, OutputInput):
+            found += _fanned_in(state, resolved)
+        elif resolved is not None:
             found.append(resolved)
     return tuple(found)
+
+
+def _fanned_in(state: Compilation, item: OutputInput) -> list[OutputInput]:
+    return [
+        replace(item, name=f"{item.name}/{each.short}", job=each.name) if each.short else item
+        for each in state.combinations[item.job]
+    ]
 
 
 def outputs(state: Compilation, name: str, job: api.Job) -> tuple[JobOutput, ...]:
@@ -124,10 +137,11 @@ def _workflow_input(state: Compilation, path: Path, slot: str, name: str) -> Job
         state.error(path, f"{name!r} is not an input of the workflow; {hint}", "unknown-input")
         return None
     declared = known[name]
+    if declared.type == "string":
+        value = text_of_input(state, name)
+        return StringInput(slot, value) if value is not None else None
     given = (state.given or {}).get(name)
     source = declared.with_ if given is None else api.SlotSource(**given.model_dump())
-    if declared.type == "string":
-        return _workflow_string(state, slot, name, source)
     if declared.type != "dataset":
         message = f"is of type {declared.type!r}; a workflow takes datasets and strings"
         state.error(("inputs", name, "type"), message, "input-type")
@@ -141,16 +155,17 @@ def _workflow_input(state: Compilation, path: Path, slot: str, name: str) -> Job
     return DatasetInput(slot, dataset, declared.optional) if dataset is not None else None
 
 
-def _workflow_string(
-    state: Compilation, slot: str, name: str, source: api.SlotSource | None
-) -> JobInput | None:
+def text_of_input(state: Compilation, name: str) -> str | None:
+    """The value of a workflow-level input of type string; None: it is missing, which was noted."""
+    declared = (state.file.inputs or {})[name]
+    given = (state.given or {}).get(name)
+    source = given or declared.with_
     if source is not None and source.value is not None:
-        return StringInput(slot, source.value)
-    optional = state.file.inputs is not None and state.file.inputs[name].optional
-    if state.given is not None and not optional:
+        return source.value
+    if state.given is not None and not declared.optional:
         _missing(state, name, "value")
         return None
-    return StringInput(slot, "")
+    return ""
 
 
 def _missing(state: Compilation, name: str, key: str) -> None:

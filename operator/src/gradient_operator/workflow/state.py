@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gradient_operator.api.run import RunInput
-from gradient_operator.api.workflow import GradientFile
+from gradient_operator.api.workflow import GradientFile, Job
 from gradient_operator.workflow.model import EnvVar, Problem
 from gradient_operator.workflow.references import parse_secret
 
@@ -17,6 +17,20 @@ class Event:
     ref: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """One job that is run: a job of the file, or one combination of its matrix.
+
+    `short` is what its name adds to that of the job of the file, empty without a matrix.
+    """
+
+    name: str
+    base: str
+    short: str
+    values: Mapping[str, str]
+    job: Job
+
+
 @dataclass(slots=True)
 class Compilation:
     """The problems that were found so far, and what the jobs share."""
@@ -25,14 +39,23 @@ class Compilation:
     given: Mapping[str, RunInput] | None
     event: Event
     problems: list[Problem] = field(default_factory=list)
+    combinations: Mapping[str, tuple[Combination, ...]] = field(default_factory=dict)
+    """By job of the file."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """The job of the file that a combination was made of: problems are shown there."""
 
     def error(self, path: tuple[str | int, ...], message: str, rule: str) -> None:
         """Note a reason to refuse the file."""
-        self.problems.append(Problem(path, message, rule))
+        self.problems.append(Problem(self._in_file(path), message, rule))
 
     def warn(self, path: tuple[str | int, ...], message: str, rule: str) -> None:
         """Note something that its author should look at."""
-        self.problems.append(Problem(path, message, rule, "warning"))
+        self.problems.append(Problem(self._in_file(path), message, rule, "warning"))
+
+    def _in_file(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if len(path) > 1 and path[0] == "jobs":
+            return ("jobs", self.origins.get(str(path[1]), path[1]), *path[2:])
+        return path
 
 
 def event_of(file: GradientFile) -> Event:

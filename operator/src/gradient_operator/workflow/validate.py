@@ -1,6 +1,6 @@
 """Turns data into a `GradientFile`, and what pydantic says against it into sentences for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -20,6 +20,14 @@ M = TypeVar("M", bound=BaseModel)
 _SCRIPT = "must be one text: write `script: |-` and the lines below it, indented"
 _NAME = "is no name: it begins with a letter or digit and goes on with these, - and _"
 _TEXT_FORMS = frozenset({"str", "constrained-str"})
+_OF_JOB = {
+    "if": "must be a condition of at most 1024 characters, as needs.JOB.result == 'success'",
+    "timeout-minutes": "must be a number of minutes above 0",
+    "continue-on-error": "must be true or false",
+}
+"""Keys of a job that may have two forms, and what they must be."""
+_JOB_DEPTH = 3
+"""`jobs`, the job, the key."""
 
 
 def parse_file(data: Mapping[str, Any]) -> GradientFile:
@@ -63,7 +71,7 @@ def _parse(model: type[M], data: Mapping[str, Any]) -> M:
 def _is_meant(details: ErrorDetails) -> bool:
     """Of a value that may have two forms only the complaint about the form that it has counts."""
     place, form = _split(details["loc"])
-    if not form or place != details["loc"][:-1]:
+    if not form or _is_two_formed(place) or place != details["loc"][:-1]:
         return True
     keyed = isinstance(details["input"], dict | list)
     return (form in _TEXT_FORMS) is not keyed
@@ -76,6 +84,8 @@ def _problem(model: type[BaseModel], data: Mapping[str, Any], details: ErrorDeta
     misplaced = habits.misplaced_job_key(path)
     if misplaced is not None and not _looks_like_job(data.get("jobs", {}).get(path[1])):
         return Problem(path[:2], misplaced.sentence, misplaced.rule)
+    if _is_two_formed(path):
+        return Problem(path, _OF_JOB[str(path[-1])], "wrong-value")
     if kind == "extra_forbidden":
         habit = habits.habit(path)
         if habit is not None:
@@ -111,7 +121,11 @@ def _has_forms(path: list[int | str]) -> bool:
     if path in (["concurrency"], ["definition", "concurrency"]):
         return True
     of_input = path[-4:-3] == ["jobs"] and path[-2:-1] == ["inputs"]
-    return of_input or path[-2:] == ["with", "command"]
+    return of_input or _is_two_formed(path) or path[-2:] == ["with", "command"]
+
+
+def _is_two_formed(path: Sequence[int | str]) -> bool:
+    return len(path) >= _JOB_DEPTH and path[-_JOB_DEPTH] == "jobs" and path[-1] in _OF_JOB
 
 
 def _unknown_key(model: type[BaseModel], path: tuple[int | str, ...]) -> str:

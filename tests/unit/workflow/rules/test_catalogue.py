@@ -16,7 +16,7 @@ from gradient_operator.workflow.rules.catalogue import CATALOGUE
 from gradient_operator.workflow.validate import parse_file
 
 PACKAGE = Path(gradient_operator.__file__ or "").parent
-NOT_IN_ONE_FILE = {"too-many-needs"}
+NOT_IN_ONE_FILE = {"too-many-needs", "too-many-jobs"}
 """Rules whose example would be longer than a page; they have tests of their own."""
 MAKERS = {"Habit": 0, "error": 2, "warn": 2, "Problem": 2, "_fail": 2, "Explanation": 2}
 """Functions that take the id of a rule, and which of their arguments it is."""

@@ -39,6 +39,8 @@ def run_details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float
 def _job(job: JobView, now: float) -> dict[str, Any]:
     return {
         "name": job.name,
+        "base": job.base,
+        "matrix": dict(job.values),
         "needs": list(job.needs),
         "uses": job.action,
         "instanceType": job.instance_type,

@@ -82,7 +82,9 @@ def jobs_table(jobs: Sequence[JobView], *, now: float, width: int) -> Table:
 def _job(line: graph.Line) -> Text:
     mark, style = MARKS.get(line.job.phase, ("?", ""))
     name = Text().append(line.branch, style="dim").append(f"{mark} ", style=style)
-    return name.append_text(safe(line.job.name))
+    name.append_text(safe(line.job.name))
+    values = ", ".join(f"{key}={value}" for key, value in line.job.values.items())
+    return name.append_text(safe(f" ({values})", "dim")) if values else name
 
 
 def _phase(job: JobView) -> Text:
@@ -97,7 +99,7 @@ def remark(job: JobView, now: float) -> str:
     """What else there is to say about a job in one line: attempt, retry, reason and message."""
     parts = []
     if job.attempt > 1:
-        parts.append(f"attempt {job.attempt}")
+        parts.append(f"attempt {job.attempt}{f' of {job.attempts}' if job.attempts else ''}")
     if job.phase == "Pending" and job.retry_at is not None and job.retry_at > now:
         parts.append(f"tries again in {duration(job.retry_at - now)}")
     if job.phase != "Succeeded":

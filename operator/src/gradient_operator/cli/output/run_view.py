@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gradient_operator.api.times import parse_time
+from gradient_operator.cli.output.combinations import Shown, shown_jobs
 from gradient_operator.workflow import graph
 
 _OUTPUT_PARTS: Final = 3
@@ -30,14 +31,23 @@ class OutputView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """One job: its definition's needs and machine, and where it stands. Times are epoch seconds."""
+    """One job: its definition's needs and machine, and where it stands. Times are epoch seconds.
+
+    `needs` are names of the file: for a job with a matrix its own name.
+    """
 
     name: str
     needs: tuple[str, ...] = ()
     action: str = ""
     instance_type: str = ""
+    base: str = ""
+    """The job of the file whose combination of a matrix it is."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Those of the matrix."""
     phase: str = "Pending"
     attempt: int = 0
+    attempts: int = 0
+    """How many attempts there may be as things stand; 0: the job is not tried again."""
     pod: str = ""
     node: str = ""
     started_at: float | None = None
@@ -104,21 +114,39 @@ def run_view(run: Mapping[str, Any]) -> RunView:
         cancelling=bool(spec.get("cancel")),
         seen=bool(status),
         conditions=tuple(status.get("conditions") or ()),
-        jobs=_jobs(spec.get("definition") or {}, status.get("jobs") or {}),
+        jobs=_jobs(
+            spec.get("definition") or {},
+            status.get("jobs") or {},
+            retries=(spec.get("policy") or {}).get("retries") or 0,
+        ),
         inputs=status.get("inputs") or {},
         volumes=status.get("volumes") or {},
     )
 
 
-def _jobs(definition: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[JobView, ...]:
+def _jobs(
+    definition: Mapping[str, Any], states: Mapping[str, Any], *, retries: int
+) -> tuple[JobView, ...]:
     jobs = {name: job or {} for name, job in (definition.get("jobs") or {}).items()}
     needs = {name: _needs(job, jobs) for name, job in jobs.items()}
     default = (definition.get("defaults") or {}).get("resources") or {}
-    ordered = graph.order(needs)
+    made = shown_jobs(definition)
+    of: dict[str, list[str]] = {}
+    for name, shown in made.items():
+        of.setdefault(shown.base or name, []).append(name)
     # Jobs of a circle never run, yet they must be seen; so must states that have no definition.
+    ordered = [name for base in (*graph.order(needs), *jobs) for name in of.get(base, ())]
+    none = Shown({})
     return tuple(
-        _job(name, jobs.get(name, {}), needs.get(name, ()), states.get(name) or {}, default)
-        for name in dict.fromkeys((*ordered, *jobs, *states))
+        _job(
+            name,
+            made.get(name, none),
+            needs.get(made.get(name, none).base or name, ()),
+            states.get(name) or {},
+            default,
+            retries=retries,
+        )
+        for name in dict.fromkeys((*ordered, *states))
     )
 
 
@@ -134,19 +162,26 @@ def _needs(job: Mapping[str, Any], jobs: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _job(
     name: str,
-    job: Mapping[str, Any],
+    shown: Shown,
     needs: tuple[str, ...],
     state: Mapping[str, Any],
     default: Mapping[str, Any],
+    *,
+    retries: int,
 ) -> JobView:
+    job = shown.job
     resources = job.get("resources") or {}
+    allowed = job.get("retries", retries)
     return JobView(
         name=name,
         needs=needs,
         action=job.get("uses") or "",
         instance_type=resources.get("instance-type") or default.get("instance-type") or "",
+        base=shown.base,
+        values=shown.values or {},
         phase=state.get("phase") or "Pending",
         attempt=state.get("attempt") or 0,
+        attempts=1 + allowed + (state.get("infraFailures") or 0) if allowed else 0,
         pod=state.get("pod") or "",
         node=state.get("node") or "",
         started_at=parse_time(state.get("startedAt")),

@@ -11,13 +11,14 @@ MARKS: Final = {
     "Running": ("●", "cyan"),
     "Uploading": ("●", "blue"),
     "Pending": ("○", "dim"),
+    "Skipped": ("⊘", "dim"),
     "Omitted": ("⊘", "dim"),
     "Cancelled": ("⊘", "magenta"),
 }
 """Phase to mark and style; the mark alone says enough where there are no colours."""
 
 ACTIVE: Final = frozenset({"Starting", "Running", "Uploading"})
-FINAL: Final = frozenset({"Succeeded", "Failed", "Omitted", "Cancelled"})
+FINAL: Final = frozenset({"Succeeded", "Failed", "Skipped", "Omitted", "Cancelled"})
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE

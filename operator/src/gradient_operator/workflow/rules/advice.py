@@ -52,7 +52,7 @@ RULES: Final = (
         severity="warning",
         title="A key of the format has no effect",
         why="`timeout` stands in the schema of the hosted service, which never said what it "
-        "does. Let the script end itself, as in `timeout 1h python train.py`.",
+        "does. Write `timeout-minutes` instead: it ends the job when it has run that long.",
         wrong=_RIGHT.replace("    needs: [Train]\n", "    needs: [Train]\n    timeout: 3600\n"),
         right=_RIGHT,
     ),

@@ -8,6 +8,7 @@ from typing import Final
 from gradient_operator.workflow.rules import (
     actions,
     advice,
+    control,
     fields,
     files,
     graph,
@@ -28,6 +29,7 @@ CATALOGUE: Final[Mapping[str, Rule]] = MappingProxyType(
             graph.RULES,
             slots.RULES,
             actions.RULES,
+            control.RULES,
             triggers.RULES,
             limits.RULES,
             advice.RULES,

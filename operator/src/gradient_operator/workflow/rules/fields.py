@@ -65,13 +65,4 @@ RULES: Final = (
         wrong=_RIGHT.replace("model:", "model.v1:").replace("/outputs/model", "/outputs/model.v1"),
         right=_RIGHT,
     ),
-    Rule(
-        id="not-yet",
-        severity="error",
-        title="A key of the format has no effect yet",
-        why="The key is known, and what it means is on its way. Until it is there, a file that "
-        "asks for it is refused instead of being run without it.",
-        wrong=_RIGHT.replace("    env", "    retries: 2\n    env"),
-        right=_RIGHT,
-    ),
 )

@@ -1,0 +1,220 @@
+"""An attempt under way, or just ended: what its Pod says becomes the job's record and actions."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gradient_operator.engine import ending, starting, timeout
+from gradient_operator.engine.model import (
+    AbortUpload,
+    CommitOutputs,
+    DeletePod,
+    Failure,
+    FailureClass,
+    JobPhase,
+    JobRecord,
+    Observation,
+    OutputRecord,
+    PodRecord,
+    ReadResult,
+)
+from gradient_operator.engine.obstacle import copied
+from gradient_operator.engine.outcome import Broken, Done, Going, Outcome, Unread, judge
+from gradient_operator.engine.step import Step
+from gradient_operator.engine.stopping import Stop
+from gradient_operator.engine.waiting import Waiting, why, why_not_mounted
+from gradient_operator.workflow.model import CompiledJob
+from gradient_operator.workflow.references import version_id
+
+
+def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
+    """What becomes of a job from what its Pod says."""
+    outcome = _in_time(step, pod, judge(pod, step.seen.results.get(pod.uid)))
+    facts: dict[str, Any] = {
+        "pod": pod.name,
+        "pod_uid": pod.uid,
+        "node": pod.node or None,
+        "ready_at": record.ready_at if record.ready_at is not None else pod.created_at,
+        "started_at": pod.main.started_at if pod.main else None,
+        "finished_at": pod.main.finished_at if pod.main else None,
+        "reason": None,
+        "message": None,
+        "exit_code": None,
+    }
+    end = step.why_stop(job)
+    if end is not None and not _ended_before_stop(step, pod, outcome):
+        record = replace(record, **facts)
+        return _stopped(step, record, pod, end, going=isinstance(outcome, Going))
+    late = timeout.limit(pod, seconds=job.timeout_seconds)
+    if late is not None and late.at > step.now:
+        step.wake(late.at)
+    elif late is not None and pod.uid not in step.seen.committed:
+        record = replace(record, **facts)
+        going = isinstance(outcome, Going)
+        return _timed_out(step, job, record, pod, going=going, failure=late.failure)
+    match outcome:
+        case Going(phase):
+            waiting = _waiting(step.seen, pod, phase)
+            if waiting is not None:
+                facts |= {"reason": waiting.reason, "message": waiting.message}
+            return _going(step, job, _updated(record, phase=phase, **facts), pod, waiting)
+        case Broken(failure):
+            if pod.uploader is not None and pod.uploader.running:
+                step.actions.append(AbortUpload(job.name, pod.uid))
+            return step.fail(job, replace(record, **facts), failure)
+        case Unread():
+            step.actions.append(ReadResult(job.name, pod.uid))
+            return replace(
+                record, **{**facts, "phase": JobPhase.UPLOADING, "reason": "ReadingResult"}
+            )
+        case Done(result):
+            found = result.outputs if result else {}
+            return _done(step, job, replace(record, **facts), pod, found)
+
+
+def _updated(record: JobRecord, **facts: Any) -> JobRecord:
+    """The record with these facts; itself if it has them: most Pods say nothing new."""
+    if all(getattr(record, name) == value for name, value in facts.items()):
+        return record
+    return replace(record, **facts)
+
+
+def _ended_before_stop(step: Step, pod: PodRecord, outcome: Outcome) -> bool:
+    """Whether an attempt had succeeded before it was told to stop.
+
+    A main that ends with 0 because it was stopped has not finished its work. What was committed
+    stays committed.
+    """
+    return isinstance(outcome, Done) and (not pod.deleting or pod.uid in step.seen.committed)
+
+
+def _in_time(step: Step, pod: PodRecord, outcome: Outcome) -> Outcome:
+    """The outcome, or a failure once a Pod that should have ended is overdue."""
+    if not isinstance(outcome, Going):
+        return outcome
+    limit = ending.limit(pod, upload_seconds=step.seen.policy.upload_seconds)
+    if limit is None:
+        return outcome
+    if limit.at > step.now:
+        step.wake(limit.at)
+        return outcome
+    return Broken(limit.failure)
+
+
+def _done(
+    step: Step,
+    job: CompiledJob,
+    record: JobRecord,
+    pod: PodRecord,
+    found: Mapping[str, OutputRecord],
+) -> JobRecord:
+    for output in job.outputs:
+        stored = output.type == "dataset" or copied(step.seen, job.name, output.name)
+        if stored and (output.name not in found or found[output.name].digest is None):
+            text = f"the uploader says nothing of the output {output.name!r}"
+            return step.fail(job, record, Failure(FailureClass.UPLOAD, "UploadFailed", text))
+    versions = {
+        output.name: found[output.name] for output in job.outputs if output.type == "dataset"
+    }
+    if versions and pod.uid not in step.seen.committed:
+        step.actions.append(CommitOutputs(job.name, pod.uid, versions))
+        return replace(record, phase=JobPhase.UPLOADING, reason="Committing")
+    return replace(
+        record, phase=JobPhase.SUCCEEDED, outputs=_named_versions(job, found), exit_code=0
+    )
+
+
+def _named_versions(job: CompiledJob, found: Mapping[str, OutputRecord]) -> dict[str, OutputRecord]:
+    """The declared outputs among what was found, dataset versions with their names."""
+    named: dict[str, OutputRecord] = {}
+    for output in job.outputs:
+        record = found.get(output.name)
+        if record is not None and output.dataset is not None and record.digest is not None:
+            version = f"{output.dataset.object_name}:{version_id(record.digest)}"
+            record = replace(record, version=version)
+        if record is not None:
+            named[output.name] = record
+    return named
+
+
+def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase) -> Waiting | None:
+    """What an attempt under way waits for; None: it works."""
+    stuck = Waiting("StorageUnavailable", seen.storage_problem) if seen.storage_problem else None
+    if phase is JobPhase.UPLOADING:
+        return stuck
+    if phase is not JobPhase.STARTING:
+        return None
+    waiting = why(pod, secret_name=seen.policy.secret_name)
+    said = seen.mount_problems.get(pod.uid)
+    if waiting.reason == "Starting" and said:
+        waiting = why_not_mounted(pod, said, secret_name=seen.policy.secret_name)
+    helped = pod.has_uploader or pod.fetch is not None
+    if stuck is not None and helped and waiting.reason in {"Starting", "Fetching"}:
+        return stuck
+    return waiting
+
+
+def _going(
+    step: Step,
+    job: CompiledJob,
+    record: JobRecord,
+    pod: PodRecord,
+    waiting: Waiting | None,
+) -> JobRecord:
+    if waiting is None or record.phase is not JobPhase.STARTING:
+        return record
+    limit = starting.limit(pod, waiting)
+    if limit is None:
+        return record
+    if limit.at > step.now:
+        step.wake(limit.at)
+        return record
+    if not pod.deleting:
+        step.actions.append(DeletePod(pod.name, pod.uid, 0))
+    return step.fail(job, record, limit.failure)
+
+
+def _stopped(step: Step, record: JobRecord, pod: PodRecord, end: Stop, *, going: bool) -> JobRecord:
+    """Stop an attempt; its record becomes final once nothing of it runs any more.
+
+    One that had ended well before is not stopped: perhaps its outputs were committed already.
+    """
+    _end(step, pod)
+    if going and pod.node and not pod.terminal:
+        return replace(record, phase=_phase_of(pod), reason="Cancelling", message=end.message)
+    return replace(
+        record,
+        phase=JobPhase.CANCELLED,
+        reason=end.reason,
+        message=end.message,
+        finished_at=record.finished_at or step.now,
+    )
+
+
+def _timed_out(
+    step: Step,
+    job: CompiledJob,
+    record: JobRecord,
+    pod: PodRecord,
+    *,
+    going: bool,
+    failure: Failure,
+) -> JobRecord:
+    """Stop an attempt that ran too long; it has failed once nothing of it runs any more."""
+    _end(step, pod)
+    if going and pod.node and not pod.terminal:
+        return replace(record, phase=_phase_of(pod), reason=failure.reason, message=failure.message)
+    return step.fail(job, record, failure)
+
+
+def _end(step: Step, pod: PodRecord) -> None:
+    """Have a Pod stopped, and its upload."""
+    step.stop([pod])
+    if pod.main_ended and pod.uploader is not None and pod.uploader.running:
+        step.actions.append(AbortUpload(pod.job, pod.uid))
+
+
+def _phase_of(pod: PodRecord) -> JobPhase:
+    if pod.main is None or pod.main.started_at is None:
+        return JobPhase.STARTING
+    return JobPhase.UPLOADING if pod.main.terminated else JobPhase.RUNNING

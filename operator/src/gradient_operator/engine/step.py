@@ -1,0 +1,66 @@
+"""A plan in the making: what was seen, the ledger so far, and what is to be done."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from gradient_operator.engine import leftovers
+from gradient_operator.engine.model import (
+    Action,
+    DeletePod,
+    Failure,
+    JobPhase,
+    JobRecord,
+    Observation,
+    PodRecord,
+)
+from gradient_operator.engine.retry import after_failure
+from gradient_operator.engine.stopping import Stop, stop
+from gradient_operator.workflow.model import CompiledJob
+
+
+@dataclass(slots=True)
+class Step:
+    """A plan in the making. Jobs are visited after their needs, so that one pass is enough."""
+
+    seen: Observation
+    now: float
+    ledger: dict[str, JobRecord]
+    actions: list[Action] = field(default_factory=list)
+    failures: list[tuple[str, Failure]] = field(default_factory=list)
+    wake_at: float | None = None
+    room: dict[str, int] = field(default_factory=dict)
+    """How many more combinations of a matrix may start."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """The combination that stops the others of its matrix."""
+
+    def wake(self, at: float) -> None:
+        """Look again at this time, or earlier."""
+        self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
+
+    def stop(self, pods: Iterable[PodRecord]) -> None:
+        """Delete Pods that run in vain, unless that is planned already."""
+        planned = {action.uid for action in self.actions if isinstance(action, DeletePod)}
+        self.actions += [act for act in leftovers.stop(pods) if act.uid not in planned]
+
+    def why_stop(self, job: CompiledJob) -> Stop | None:
+        """Why a job must not go on, if so."""
+        return stop(self.seen, job, self.ledger, failed_sibling=self.failed.get(job.base))
+
+    def fail(self, job: CompiledJob, record: JobRecord, failure: Failure) -> JobRecord:
+        """The record of a job whose attempt has failed: it is tried again, or that was all."""
+        why = self.why_stop(job)
+        if why is not None:
+            return replace(
+                record,
+                phase=JobPhase.CANCELLED,
+                reason=why.reason,
+                message=why.message or record.message,
+                finished_at=self.now,
+            )
+        self.failures.append((job.name, failure))
+        after = after_failure(
+            record, failure, policy=self.seen.policy, now=self.now, retries=job.retries
+        )
+        if after.retry_at is not None:
+            self.wake(after.retry_at)
+        return after
