@@ -38,6 +38,7 @@ DATASET_REFERENCE: Final = (
 
 A job with a matrix may have `${{ matrix.KEY }}` in it, which is replaced before it is read."""
 DatasetReference = Annotated[Reference, Field(json_schema_extra={"pattern": DATASET_REFERENCE})]
+RegistryName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Env = Annotated[dict[str, Text], Field(max_length=MAX_ENV)]
 Condition = Annotated[str, StringConstraints(max_length=1_024)]
 """An expression; `workflow.condition` reads it."""
@@ -63,7 +64,7 @@ class Resources(Open):
         Field(default=None, alias="instance-type")
     )
     """The name of a machine type, as `kubectl get gin` lists them under TYPE."""
-    container_registries: Annotated[list[ObjectName], Field(max_length=16)] | None = Field(
+    container_registries: Annotated[list[RegistryName], Field(max_length=16)] | None = Field(
         default=None, alias="container-registries"
     )
     """Names of Secrets of type `kubernetes.io/dockerconfigjson` in the namespace."""
@@ -124,6 +125,8 @@ class ActionParameters(Open):
     """`container@v1`: one word or a list, instead of the image's entrypoint."""
     script: Text | None = None
     """`script@v1`: lines for `bash -c`."""
+    container_registry: ShortText | None = Field(default=None, alias="containerRegistry")
+    """The spelling of the hosted service's deployments for `resources.container-registries`."""
     url: ShortText | None = None
     """`git-checkout@v1`: the repository. `s3-download@v1`: the bucket and path, as s3://…"""
     ref: ShortText | None = None

@@ -14,6 +14,7 @@ from gradient_operator.pods.request import (
     StringValue,
 )
 from gradient_operator.workflow.model import EnvVar
+from gradient_operator.workflow.references import object_name
 
 _PLAIN_GRACE_SECONDS: Final = 30
 
@@ -42,7 +43,7 @@ def build_pod(request: PodRequest) -> dict[str, Any]:
     if init:
         spec["initContainers"] = init
     if job.registries:
-        spec["imagePullSecrets"] = [{"name": name} for name in job.registries]
+        spec["imagePullSecrets"] = [{"name": object_name(name)} for name in job.registries]
     spec.update(_placement(request))
     name = pod_name(
         workflow=run.workflow or run.name, job=job.name, attempt=request.attempt, run_uid=run.uid

@@ -23,11 +23,14 @@ from gradient_operator.workflow.model import (
     SharedVolumeInput,
 )
 from gradient_operator.workflow.nearest import nearest
+from gradient_operator.workflow.references import object_name
 from gradient_operator.workflow.state import Compilation, env_var
 
+_DEPLOYMENTS_WORD: Final = "containerRegistry"
+"""Taken, since people copied it from the pages about deployments, but not proposed."""
 _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
-    Action.CONTAINER: frozenset({"image", "args", "command"}),
-    Action.SCRIPT: frozenset({"image", "script"}),
+    Action.CONTAINER: frozenset({"image", "args", "command", _DEPLOYMENTS_WORD}),
+    Action.SCRIPT: frozenset({"image", "script", _DEPLOYMENTS_WORD}),
     Action.GIT_CHECKOUT: frozenset({"url", "ref", "branch", "username", "password", "path"}),
     Action.S3_DOWNLOAD: frozenset(
         {"url", "access-key", "secret-access-key", "region", "endpoint", "path"}
@@ -65,7 +68,7 @@ def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob
     parameters = job.with_ or api.ActionParameters()
     given = parameters.model_dump(by_alias=True, exclude_none=True)
     for key in sorted(given.keys() - _PARAMETERS[base.action]):
-        allowed = ", ".join(sorted(_PARAMETERS[base.action]))
+        allowed = ", ".join(sorted(_PARAMETERS[base.action] - {_DEPLOYMENTS_WORD}))
         message = f"is no parameter of {base.action}; it takes {allowed}"
         state.error(("jobs", base.name, "with", key), message, "unknown-parameter")
     return _COMPLETE[base.action](state, base, parameters)
@@ -78,6 +81,7 @@ def _container(state: Compilation, base: CompiledJob, given: api.ActionParameter
     return replace(
         base,
         image=_image(state, base, given),
+        registries=_registries(state, base, given),
         command=tuple(command) if command is not None else None,
         args=tuple(given.args) if given.args is not None else None,
     )
@@ -89,6 +93,7 @@ def _script(state: Compilation, base: CompiledJob, given: api.ActionParameters) 
     return replace(
         base,
         image=_image(state, base, given),
+        registries=_registries(state, base, given),
         command=("bash", "-c"),
         args=(given.script or "",),
     )
@@ -102,6 +107,29 @@ def _image(state: Compilation, base: CompiledJob, given: api.ActionParameters) -
     for scheme in ("https://", "http://"):
         image = image.removeprefix(scheme)
     return image
+
+
+def _registries(
+    state: Compilation, base: CompiledJob, given: api.ActionParameters
+) -> tuple[str, ...]:
+    """The registries of the job, and the one that it names as the service's deployments do."""
+    names = base.registries
+    if given.container_registry:
+        state.warn(
+            ("jobs", base.name, "with", _DEPLOYMENTS_WORD),
+            "is the spelling of deployments: write defaults.resources.container-registries, a list",
+            "container-registry",
+        )
+        names = tuple(dict.fromkeys((*names, given.container_registry)))
+    for name in names:
+        if object_name(name) != name:
+            state.warn(
+                ("jobs", base.name),
+                f"pulls with registry {name!r}, which no Secret can be called: its Secret is "
+                f"{object_name(name)!r}",
+                "registry-name",
+            )
+    return names
 
 
 def _missing(state: Compilation, base: CompiledJob, key: str) -> None:

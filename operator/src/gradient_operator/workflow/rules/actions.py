@@ -108,6 +108,24 @@ RULES: Final = (
         right=_CHECKOUT,
     ),
     Rule(
+        id="container-registry",
+        severity="warning",
+        title="A registry is named as deployments name it",
+        why="It works, but workflow files name registries in a list, under `defaults.resources` "
+        "or the `resources` of a job: `container-registries`.",
+        wrong=_RIGHT.replace("python:3.12\n", "python:3.12\n      containerRegistry: hub\n"),
+        right=_RIGHT.replace("P4000}", "P4000, container-registries: [hub]}"),
+    ),
+    Rule(
+        id="registry-name",
+        severity="warning",
+        title="A registry has a name that no Secret can have",
+        why="The credentials of a registry are a Secret of the namespace, and the names of Secrets "
+        "are lower-case. The message says what the Secret is called; or rename the registry.",
+        wrong=_RIGHT.replace("P4000}", "P4000, container-registries: [My Hub]}"),
+        right=_RIGHT.replace("P4000}", "P4000, container-registries: [my-hub]}"),
+    ),
+    Rule(
         id="path-outside",
         severity="warning",
         title="Files go where no volume or dataset is",
