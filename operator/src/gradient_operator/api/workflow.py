@@ -125,8 +125,6 @@ class ActionParameters(Open):
     """`container@v1`: one word or a list, instead of the image's entrypoint."""
     script: Text | None = None
     """`script@v1`: lines for `bash -c`."""
-    container_registry: ShortText | None = Field(default=None, alias="containerRegistry")
-    """The spelling of the hosted service's deployments for `resources.container-registries`."""
     url: ShortText | None = None
     """`git-checkout@v1`: the repository. `s3-download@v1`: the bucket and path, as s3://…"""
     ref: ShortText | None = None

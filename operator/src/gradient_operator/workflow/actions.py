@@ -26,11 +26,9 @@ from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.references import object_name
 from gradient_operator.workflow.state import Compilation, env_var
 
-_DEPLOYMENTS_WORD: Final = "containerRegistry"
-"""Taken, since people copied it from the pages about deployments, but not proposed."""
 _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
-    Action.CONTAINER: frozenset({"image", "args", "command", _DEPLOYMENTS_WORD}),
-    Action.SCRIPT: frozenset({"image", "script", _DEPLOYMENTS_WORD}),
+    Action.CONTAINER: frozenset({"image", "args", "command"}),
+    Action.SCRIPT: frozenset({"image", "script"}),
     Action.GIT_CHECKOUT: frozenset({"url", "ref", "branch", "username", "password", "path"}),
     Action.S3_DOWNLOAD: frozenset(
         {"url", "access-key", "secret-access-key", "region", "endpoint", "path"}
@@ -65,13 +63,26 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
 
 def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob:
     """Add what the action runs to the job, and check its parameters."""
+    _check_registries(state, base)
     parameters = job.with_ or api.ActionParameters()
     given = parameters.model_dump(by_alias=True, exclude_none=True)
     for key in sorted(given.keys() - _PARAMETERS[base.action]):
-        allowed = ", ".join(sorted(_PARAMETERS[base.action] - {_DEPLOYMENTS_WORD}))
+        allowed = ", ".join(sorted(_PARAMETERS[base.action]))
         message = f"is no parameter of {base.action}; it takes {allowed}"
         state.error(("jobs", base.name, "with", key), message, "unknown-parameter")
     return _COMPLETE[base.action](state, base, parameters)
+
+
+def _check_registries(state: Compilation, base: CompiledJob) -> None:
+    """The hosted service's registries had names that a Secret cannot have."""
+    for name in base.registries:
+        if object_name(name) != name:
+            state.warn(
+                ("jobs", base.name),
+                f"pulls with registry {name!r}, which no Secret can be called: its Secret is "
+                f"{object_name(name)!r}",
+                "registry-name",
+            )
 
 
 def _container(state: Compilation, base: CompiledJob, given: api.ActionParameters) -> CompiledJob:
@@ -81,7 +92,6 @@ def _container(state: Compilation, base: CompiledJob, given: api.ActionParameter
     return replace(
         base,
         image=_image(state, base, given),
-        registries=_registries(state, base, given),
         command=tuple(command) if command is not None else None,
         args=tuple(given.args) if given.args is not None else None,
     )
@@ -93,7 +103,6 @@ def _script(state: Compilation, base: CompiledJob, given: api.ActionParameters) 
     return replace(
         base,
         image=_image(state, base, given),
-        registries=_registries(state, base, given),
         command=("bash", "-c"),
         args=(given.script or "",),
     )
@@ -107,29 +116,6 @@ def _image(state: Compilation, base: CompiledJob, given: api.ActionParameters) -
     for scheme in ("https://", "http://"):
         image = image.removeprefix(scheme)
     return image
-
-
-def _registries(
-    state: Compilation, base: CompiledJob, given: api.ActionParameters
-) -> tuple[str, ...]:
-    """The registries of the job, and the one that it names as the service's deployments do."""
-    names = base.registries
-    if given.container_registry:
-        state.warn(
-            ("jobs", base.name, "with", _DEPLOYMENTS_WORD),
-            "is the spelling of deployments: write defaults.resources.container-registries, a list",
-            "container-registry",
-        )
-        names = tuple(dict.fromkeys((*names, given.container_registry)))
-    for name in names:
-        if object_name(name) != name:
-            state.warn(
-                ("jobs", base.name),
-                f"pulls with registry {name!r}, which no Secret can be called: its Secret is "
-                f"{object_name(name)!r}",
-                "registry-name",
-            )
-    return names
 
 
 def _missing(state: Compilation, base: CompiledJob, key: str) -> None:

@@ -108,15 +108,6 @@ RULES: Final = (
         right=_CHECKOUT,
     ),
     Rule(
-        id="container-registry",
-        severity="warning",
-        title="A registry is named as deployments name it",
-        why="It works, but workflow files name registries in a list, under `defaults.resources` "
-        "or the `resources` of a job: `container-registries`.",
-        wrong=_RIGHT.replace("python:3.12\n", "python:3.12\n      containerRegistry: hub\n"),
-        right=_RIGHT.replace("P4000}", "P4000, container-registries: [hub]}"),
-    ),
-    Rule(
         id="registry-name",
         severity="warning",
         title="A registry has a name that no Secret can have",
