@@ -4,9 +4,9 @@ import pytest
 
 from gradient_operator.api.instance_type import InstanceTypeSpec, Toleration
 from gradient_operator.api.workflow import VolumePolicy
-from gradient_operator.engine.model import VolumeRecord
-from gradient_operator.engine.volumes import choose, placed, users, volume_keys
-from tests.builders import MACHINES, make_workflow
+from gradient_operator.engine.model import JobPhase, JobRecord, VolumeRecord
+from gradient_operator.engine.volumes import choose, placed, unused_claims, users, volume_keys
+from tests.builders import MACHINES, done_job, make_workflow
 
 
 def tutorial(second="C5"):
@@ -216,3 +216,26 @@ def test_a_model_mounts_nothing():
     builder.takes("model", {"type": "dataset", "with": {"ref": "d"}})
     builder.takes("repo", "clone.outputs.repo").without("resources")
     assert users(builder.compile()) == {"clone.repo": ("clone", "train")}
+
+
+class TestUnused:
+    """A claim goes when its last user has ended for good."""
+
+    def unused(self, **records):
+        workflow = tutorial().compile()
+        return unused_claims(workflow, chosen(tutorial()), records)
+
+    def test_it_is_used_while_one_may_still_start(self):
+        assert self.unused(clone=done_job(), train=JobRecord()) == set()
+
+    def test_it_is_used_while_one_will_be_tried_again(self):
+        again = JobRecord(attempt=1, phase=JobPhase.PENDING, retry_at=5.0)
+        assert self.unused(clone=done_job(), train=again) == set()
+
+    def test_all_have_ended(self):
+        failed = JobRecord(attempt=1, phase=JobPhase.FAILED)
+        assert self.unused(clone=done_job(), train=failed) == {"run-clone.repo"}
+
+    def test_one_that_was_never_made_is_no_concern(self):
+        omitted = JobRecord(phase=JobPhase.OMITTED)
+        assert self.unused(clone=omitted, train=omitted) == set()

@@ -218,6 +218,7 @@ class RunController:
             failures=failures,
             pods=self._pods_of(view),
         )
+        await self._applier.drop_claims(state)
         await self._status(key, view, state)
         if found.wake_at is not None:
             services.queue.add_after(key, max(0.0, found.wake_at - services.clock()))

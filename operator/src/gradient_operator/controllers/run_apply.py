@@ -5,11 +5,9 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from gradient_operator.api import names
-from gradient_operator.api.base import times
-from gradient_operator.controllers import commit, inputs, results
+from gradient_operator.controllers import commit, inputs, results, run_claims
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.records import project_pod
 from gradient_operator.controllers.run_state import RunState
@@ -27,9 +25,8 @@ from gradient_operator.engine.model import (
     ReadResult,
     RegisterModel,
     UploadResult,
-    VolumeRecord,
 )
-from gradient_operator.engine.volumes import placed
+from gradient_operator.engine.volumes import placed, unused_claims
 from gradient_operator.kube.errors import (
     AlreadyExists,
     Conflict,
@@ -39,9 +36,8 @@ from gradient_operator.kube.errors import (
     NotFound,
 )
 from gradient_operator.kube.limits import TokenBucket
-from gradient_operator.kube.resources import CLAIMS, PODS
-from gradient_operator.pods.build import build_pod, owner
-from gradient_operator.pods.names import label_value
+from gradient_operator.kube.resources import PODS
+from gradient_operator.pods.build import build_pod
 from gradient_operator.pods.request import PodRequest, Settings
 from gradient_operator.workflow.model import CompiledJob
 
@@ -140,50 +136,13 @@ class Applier:
         """Make what the Pod mounts: claims, and the Secret of the default provider."""
         for claim, volume in inputs.claims_of(job, state.volumes).items():
             if claim not in state.claims:
-                await self._create_claim(state, claim, volume)
+                shared_class = self.services.config.volumes.read_write_many_class
+                await run_claims.create(
+                    self.services.client, state, claim, volume=volume, shared_class=shared_class
+                )
                 state.claims.add(claim)
         if helped and self.handout is not None and state.provider is None:
             await self.handout.ensure(state.identity.namespace)
-
-    async def _create_claim(self, state: RunState, claim: str, volume: VolumeRecord) -> None:
-        policy = state.policy.volumes
-        sharing = sum(record.claim == claim for record in state.volumes.values())
-        spec: dict[str, Any] = {
-            "accessModes": [volume.mode],
-            "resources": {"requests": {"storage": times(policy.size, sharing)}},
-        }
-        shared_class = self.services.config.volumes.read_write_many_class
-        storage_class = policy.storage_class or (
-            shared_class if volume.mode == "ReadWriteMany" else None
-        )
-        if storage_class is not None:
-            spec["storageClassName"] = storage_class
-        run = state.identity
-        body = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {
-                "name": claim,
-                "namespace": run.namespace,
-                "labels": {
-                    names.LABEL_MANAGED_BY: names.MANAGER,
-                    names.LABEL_RUN: label_value(run.name),
-                    names.LABEL_RUN_UID: run.uid,
-                },
-                "ownerReferences": [owner(run.name, run.uid)],
-            },
-            "spec": spec,
-        }
-        try:
-            await self.services.client.create(CLAIMS, body)
-        except AlreadyExists:
-            found = await self.services.client.get(CLAIMS, name=claim, namespace=run.namespace)
-            labels = found["metadata"].get("labels") or {}
-            if labels.get(names.LABEL_RUN_UID) != run.uid:
-                raise Conflict(
-                    f"a claim called {claim} exists that does not belong to this run: an earlier "
-                    "run's goes with its Pods, delete another one"
-                ) from None
 
     def _request(self, state: RunState, job: CompiledJob, attempt: int) -> PodRequest:
         config = self.services.config
@@ -217,6 +176,20 @@ class Applier:
                 claim for claim, volume in claims.items() if volume.mode == "ReadWriteOnce"
             ),
         )
+
+    async def drop_claims(self, state: RunState) -> None:
+        """Delete the claims of volumes that no job of the run will use any more.
+
+        Raises:
+            KubeError: one of them was not deleted; try again.
+            NotLeading: this process may not write any more.
+        """
+        for claim in sorted(unused_claims(state.workflow, state.volumes, state.ledger)):
+            if claim not in state.dropped:
+                if not self.services.is_leader():
+                    raise NotLeading
+                await run_claims.drop(self.services.client, state, claim)
+                state.dropped.add(claim)
 
     async def delete(self, namespace: str, action: DeletePod) -> None:
         """Delete one Pod; one that is gone, or another one of its name, is none of ours."""

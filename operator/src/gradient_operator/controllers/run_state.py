@@ -44,6 +44,8 @@ class RunState:
     models: dict[str, str] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
     """Claims that exist."""
+    dropped: set[str] = field(default_factory=set)
+    """Claims that were deleted, as nobody uses them any more."""
     mount_problems: dict[str, str] = field(default_factory=dict)
     """What the kubelet said of Pods that do not start, by UID."""
     asked_at: float = 0.0

@@ -13,7 +13,7 @@ from typing import Final
 
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.workflow import VolumePolicy
-from gradient_operator.engine.model import VolumeRecord
+from gradient_operator.engine.model import JobRecord, VolumeRecord
 from gradient_operator.engine.placement import merge
 from gradient_operator.workflow.model import (
     Action,
@@ -114,6 +114,27 @@ def placed(
     ]
     placement = merge([machine, *(one for one in sharing if one is not None)])
     return machine if placement is None else placement.on(machine)
+
+
+def unused_claims(
+    workflow: CompiledWorkflow,
+    volumes: Mapping[str, VolumeRecord],
+    ledger: Mapping[str, JobRecord],
+) -> set[str]:
+    """The claims that had users, all of which have ended for good."""
+    if not volumes:
+        return set()
+    of_claim: dict[str, list[JobRecord]] = {}
+    for key, jobs in users(workflow).items():
+        claim = volumes[key].claim if key in volumes else None
+        if claim is not None:
+            of_claim.setdefault(claim, []).extend(ledger[job] for job in jobs if job in ledger)
+    return {
+        claim
+        for claim, records in of_claim.items()
+        if all(record.phase.final for record in records)
+        and any(record.attempt for record in records)
+    }
 
 
 def _held(job: CompiledJob, volumes: Mapping[str, VolumeRecord]) -> set[str]:

@@ -1,0 +1,105 @@
+"""The claims of a run's volumes: made before their first user, deleted after the last one.
+
+Runs are kept as history, and would keep their claims with them. A claim belongs to the run by its
+labels and its owner; what only has the same name is left alone.
+"""
+
+import logging
+from typing import Any
+
+from gradient_operator.api import names
+from gradient_operator.api.base import times
+from gradient_operator.controllers.run_state import RunState
+from gradient_operator.engine.model import VolumeRecord
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from gradient_operator.kube.resources import CLAIMS
+from gradient_operator.pods.build import owner
+from gradient_operator.pods.names import label_value
+
+logger = logging.getLogger(__name__)
+
+
+async def create(
+    client: KubeClient,
+    state: RunState,
+    claim: str,
+    *,
+    volume: VolumeRecord,
+    shared_class: str | None,
+) -> None:
+    """Make a claim; one that this run has made before is taken.
+
+    Raises:
+        Conflict: a claim of that name belongs to something else.
+        KubeError: the API server did not take it; try again.
+    """
+    run = state.identity
+    body = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": claim,
+            "namespace": run.namespace,
+            "labels": {
+                names.LABEL_MANAGED_BY: names.MANAGER,
+                names.LABEL_RUN: label_value(run.name),
+                names.LABEL_RUN_UID: run.uid,
+            },
+            "ownerReferences": [owner(run.name, run.uid)],
+        },
+        "spec": _spec(state, claim, volume=volume, shared_class=shared_class),
+    }
+    try:
+        await client.create(CLAIMS, body)
+    except AlreadyExists:
+        if not await _find(client, state, claim):
+            raise Conflict(
+                f"a claim called {claim} exists that does not belong to this run: an earlier "
+                "run's goes with its Pods, delete another one"
+            ) from None
+
+
+def _spec(
+    state: RunState, claim: str, *, volume: VolumeRecord, shared_class: str | None
+) -> dict[str, Any]:
+    policy = state.policy.volumes
+    sharing = sum(record.claim == claim for record in state.volumes.values())
+    spec: dict[str, Any] = {
+        "accessModes": [volume.mode],
+        "resources": {"requests": {"storage": times(policy.size, sharing)}},
+    }
+    storage_class = policy.storage_class or (
+        shared_class if volume.mode == "ReadWriteMany" else None
+    )
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
+    return spec
+
+
+async def drop(client: KubeClient, state: RunState, claim: str) -> None:
+    """Delete a claim of this run. One that an old role does not let us delete goes with the run.
+
+    Raises:
+        KubeError: the API server did not take it; try again.
+    """
+    found = await _find(client, state, claim)
+    if not found:
+        return
+    uid = found["metadata"]["uid"]
+    try:
+        await client.delete(CLAIMS, name=claim, namespace=state.identity.namespace, uid=uid)
+    except (NotFound, Conflict):
+        return
+    except Forbidden as error:
+        logger.warning("claim %s stays until its run is deleted: %s", claim, error)
+
+
+async def _find(client: KubeClient, state: RunState, claim: str) -> dict[str, Any]:
+    """The claim, if it is there and belongs to the run."""
+    try:
+        found = await client.get(CLAIMS, name=claim, namespace=state.identity.namespace)
+    except NotFound:
+        return {}
+    labels = found["metadata"].get("labels") or {}
+    return found if labels.get(names.LABEL_RUN_UID) == state.identity.uid else {}
