@@ -41,8 +41,14 @@ def test_an_input_that_is_older_than_its_author_thinks():
     ]
 
 
-def test_reading_what_another_branch_writes_is_fine():
-    assert said(reader(writer(make_workflow(), "a"), "b")) == []
+def test_reading_what_another_branch_writes_at_the_same_time_is_noticed():
+    (sentence,) = said(reader(writer(make_workflow(), "a"), "b"))
+    assert "while 'a' makes a new version at the same time" in sentence
+
+
+def test_reading_before_a_later_job_writes_is_fine():
+    builder = reader(make_workflow(), "b")
+    assert said(writer(builder, "a", "b")) == []
 
 
 def test_the_old_version_in_and_the_new_one_out_is_fine():

@@ -121,17 +121,6 @@ REFUSED = {
         ("jobs.a.inputs.d.with.ref: 'my cats' is no dataset reference: write NAME, NAME:VERSION or "
         "NAMESPACE/NAME"),
     ),
-    "an output into an old version": (
-        make_workflow().job("a").makes("d", "dataset", "cats:v1"),
-        "jobs.a.outputs.d.with.ref: names a version, but a run makes a new one: write 'cats'",
-    ),
-    "an output into another namespace": (
-        make_workflow().job("a").makes("d", "dataset", "team/cats"),
-        (
-            "jobs.a.outputs.d.with.ref: names another namespace, but a run writes into its own: "
-            "write 'cats'"
-        ),
-    ),
     "a string without value": (
         make_workflow().job("a").takes("s", {"type": "string"}),
         "jobs.a.inputs.s: is a string without with.value",
@@ -263,6 +252,36 @@ REFUSED = {
 def test_a_wrong_file_is_refused_with_the_remedy(builder, sentence):
     found = [problem for problem in builder.problems() if problem.severity == "error"]
     assert [str(problem) for problem in found] == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [("cats:v1", "names a version"), ("team/cats", "names another namespace")],
+)
+def test_an_output_is_a_new_version_of_a_dataset_of_its_namespace(reference, says):
+    builder = make_workflow().job("a").makes("d", "dataset", reference)
+    (problem,) = builder.problems()
+    assert problem.severity == "warning"
+    assert says in problem.message
+    assert one(builder).outputs[0].dataset == DatasetReference("cats")
+
+
+@pytest.mark.parametrize("value", ["context.github.url", "${{ github.repository }}", "context.url"])
+def test_a_misspelt_placeholder_for_the_push_is_refused(value):
+    builder = make_workflow().job("a").uses("git-checkout@v1", url=value).makes("r", "volume")
+    assert [problem.rule for problem in builder.problems()] == ["bad-event"]
+
+
+def test_a_parameter_of_another_action_changes_nothing():
+    builder = make_workflow().job("a").uses("script@v1", image="x", script="y", username="me")
+    (problem,) = builder.problems()
+    assert (problem.rule, problem.severity) == ("unused-parameter", "warning")
+
+
+def test_a_program_that_would_not_run_is_refused():
+    builder = make_workflow().job("a").container(script="train")
+    (problem,) = builder.problems()
+    assert (problem.rule, problem.severity) == ("unknown-parameter", "error")
 
 
 def test_errors_come_before_warnings():

@@ -35,6 +35,9 @@ _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
     ),
     Action.CREATE_MODEL: frozenset({"name", "type"}),
 }
+_PROGRAM: Final = frozenset({"args", "command", "script"})
+"""Parameters that say what runs: without effect the job would do something else than it says."""
+_EVENTS: Final = {"url": "context.event.github.url", "ref": "context.event.github.ref"}
 MODEL_TYPES: Final = ("Tensorflow", "ONNX", "Custom")
 
 
@@ -69,7 +72,11 @@ def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob
     for key in sorted(given.keys() - _PARAMETERS[base.action]):
         allowed = ", ".join(sorted(_PARAMETERS[base.action]))
         message = f"is no parameter of {base.action}; it takes {allowed}"
-        state.error(("jobs", base.name, "with", key), message, "unknown-parameter")
+        path = ("jobs", base.name, "with", key)
+        if key in _PROGRAM:
+            state.error(path, message, "unknown-parameter")
+        else:
+            state.warn(path, message, "unused-parameter")
     return _COMPLETE[base.action](state, base, parameters)
 
 
@@ -130,9 +137,11 @@ def _git_checkout(
     if not url:
         _missing(state, base, "url")
         return base
-    if url == "context.event.github.url":
+    _check_event(state, base, "url", url)
+    _check_event(state, base, "ref", ref)
+    if url == _EVENTS["url"]:
         url = _from_event(state, base, "url", state.event.url)
-    if ref == "context.event.github.ref":
+    if ref == _EVENTS["ref"]:
         ref = _from_event(state, base, "ref", state.event.ref)
     _warn_of_literal(state, base, "password", given.password)
     checkout = GitCheckout(
@@ -184,6 +193,14 @@ def _warn_of_literal(state: Compilation, base: CompiledJob, key: str, value: str
             "secret:NAME",
             "literal-secret",
         )
+
+
+def _check_event(state: Compilation, base: CompiledJob, key: str, value: str | None) -> None:
+    """A misspelt placeholder would be cloned as it stands, which never works."""
+    bare = (value or "").lstrip("${ ")
+    if bare.startswith(("context.", "github.")) and value not in _EVENTS.values():
+        text = f"is no placeholder: write {_EVENTS[key]}, or the {key} itself"
+        state.error(("jobs", base.name, "with", key), text, "bad-event")
 
 
 def _from_event(state: Compilation, base: CompiledJob, key: str, value: str | None) -> str | None:

@@ -58,11 +58,22 @@ def _old_version(
     for reader, name in readers:
         before = graph.ancestors(needs, reader)
         made = next((slot for slot in reversed(writers) if slot[0] in before), None)
+        path = ("jobs", reader, "inputs", name)
         if made is not None:
             state.warn(
-                ("jobs", reader, "inputs", name),
+                path,
                 f"is read as it was before the run, though {made[0]!r} makes a new version: "
                 f"to use that one write {made[0]}.outputs.{made[1]}",
+                "old-version",
+            )
+            continue
+        beside = [job for job, _ in writers if job != reader]
+        unordered = next((job for job in beside if reader not in graph.ancestors(needs, job)), None)
+        if unordered is not None:
+            state.warn(
+                path,
+                f"is read as it was before the run, while {unordered!r} makes a new version at "
+                f"the same time: need that job and take its output, or let it need {reader!r}",
                 "old-version",
             )
 

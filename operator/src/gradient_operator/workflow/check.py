@@ -5,13 +5,17 @@ then advice. What a text may get wrong before it is content is the loader's busi
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final
 
 from gradient_operator.api.workflow import WorkflowSpec
 from gradient_operator.workflow.compile import compile_file
-from gradient_operator.workflow.model import CompiledWorkflow, Problem, Refused
+from gradient_operator.workflow.credentials import credentials
+from gradient_operator.workflow.model import MAX_PROBLEMS, CompiledWorkflow, Problem, Refused
+from gradient_operator.workflow.scripts import script_advice
+from gradient_operator.workflow.unused import unused_outputs
 from gradient_operator.workflow.validate import parse_spec
 
 MAX_BYTES: Final = 524_288
@@ -38,8 +42,17 @@ def check(spec: Mapping[str, Any]) -> Checked:
         text = f"is {size} bytes long, at most {MAX_BYTES} fit: split the workflow"
         raise Refused((Problem((), text, "too-large"),))
     parsed = parse_spec(spec)
-    compiled = compile_file(parsed)
-    return Checked(parsed, compiled.workflow, compiled.warnings)
+    advice = islice(_advice(parsed), MAX_PROBLEMS)
+    try:
+        compiled = compile_file(parsed)
+    except Refused as refused:
+        raise Refused((*refused.problems, *advice), refused.hidden) from None
+    return Checked(parsed, compiled.workflow, (*compiled.warnings, *advice))
+
+
+def _advice(spec: WorkflowSpec) -> Iterator[Problem]:
+    """What is valid and yet most likely not meant."""
+    return chain(unused_outputs(spec), credentials(spec), script_advice(spec))
 
 
 def definition_of(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gradient_operator.workflow.loader import (
     load_all,
     second_document,
 )
+from gradient_operator.workflow.machines import unknown_machines
 from gradient_operator.workflow.model import Problem, Refused
 from gradient_operator.workflow.positions import Path, Positions, Span
 
@@ -56,10 +57,11 @@ def lint(raw: bytes, *, source: str) -> Report:
     hidden = 0
     try:
         text = decode(raw, source=source)
+        lines = text.removeprefix("\ufeff").split("\n")
         for document, root in _definitions(load_all(text, source=source)):
             problems, more = _problems(document, root)
             hidden += more
-            found += (_finding(document, root, problem) for problem in problems)
+            found += (_finding(document, root, problem, lines) for problem in problems)
     except FileProblem as problem:
         found.append(_of_text(problem))
     found.sort(key=lambda finding: (finding.severity, finding.span))
@@ -112,14 +114,27 @@ def _problems(document: LoadedFile, root: Path) -> tuple[Sequence[Problem], int]
             Problem((), "must hold the workflow: jobs and what belongs to them", "not-a-workflow"),
         ), 0
     try:
-        return check(data).warnings, 0
+        checked = check(data)
+        return (*checked.warnings, *unknown_machines(checked.spec)), 0
     except Refused as refused:
         return refused.problems, refused.hidden
 
 
-def _finding(document: LoadedFile, root: Path, problem: Problem) -> Finding:
-    span = place(document.positions, (*root, *problem.path), problem.rule)
+def _finding(document: LoadedFile, root: Path, problem: Problem, lines: Sequence[str]) -> Finding:
+    path = (*root, *problem.path)
+    span = _line_of_text(document.positions.span_at(path), problem, lines)
+    span = span or place(document.positions, path, problem.rule)
     return Finding(document.source, span, problem.severity, str(problem), problem.rule)
+
+
+def _line_of_text(span: Span, problem: Problem, lines: Sequence[str]) -> Span | None:
+    """The line that a problem is about within a text that begins with `|`."""
+    if problem.line is None or lines[span.line - 1][span.column - 1 : span.column] != "|":
+        return None
+    number = span.line + 1 + problem.line
+    line = lines[number - 1].rstrip() if number <= len(lines) else ""
+    indentation = len(line) - len(line.lstrip())
+    return Span(number, indentation + 1, number, len(line) + 1) if line else None
 
 
 def place(positions: Positions, path: Path, rule: str) -> Span:

@@ -197,6 +197,8 @@ class Problem:
     message: str
     rule: str
     severity: Literal["error", "warning"] = "error"
+    line: int | None = None
+    """In the text at the path, counted from 0."""
 
     def __str__(self) -> str:
         """The sentence after its place; both are bounded, whatever the file holds."""

@@ -60,20 +60,15 @@ def outputs(state: Compilation, name: str, job: api.Job) -> tuple[JobOutput, ...
             found.append(JobOutput(slot, value.type))
             continue
         dataset = _dataset(state, path, value.with_)
-        if dataset is not None and dataset.version is not None:
-            state.error(
-                (*path, "with", "ref"),
-                f"names a version, but a run makes a new one: write {dataset.name!r}",
-                "output-version",
-            )
-        elif dataset is not None and dataset.namespace is not None:
-            state.error(
-                (*path, "with", "ref"),
-                f"names another namespace, but a run writes into its own: write {dataset.name!r}",
-                "output-namespace",
-            )
-        elif dataset is not None:
-            found.append(JobOutput(slot, "dataset", dataset))
+        if dataset is None:
+            continue
+        if dataset.version is not None:
+            text = f"names a version, but a run makes a new one: write {dataset.name!r}"
+            state.warn((*path, "with", "ref"), text, "output-version")
+        if dataset.namespace is not None:
+            text = f"names another namespace, but a run writes into its own: write {dataset.name!r}"
+            state.warn((*path, "with", "ref"), text, "output-namespace")
+        found.append(JobOutput(slot, "dataset", DatasetReference(dataset.name)))
     return tuple(found)
 
 

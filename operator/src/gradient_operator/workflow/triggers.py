@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gradient_operator.api.workflow import WorkflowInput, WorkflowSpec
-from gradient_operator.workflow import cron, group, manual
+from gradient_operator.workflow import branches, cron, group, manual
 from gradient_operator.workflow.state import Compilation
 
 _ANY_TIME: Final = 1_767_225_600.0
@@ -25,6 +25,7 @@ def check(state: Compilation, *, own: Mapping[str, WorkflowInput]) -> None:
     """Note what is wrong with the triggers; `own` are the `inputs` as the file has them."""
     manual.check(state, own=own)
     group.check(state)
+    branches.check(state)
     on = state.file.on
     if on is None or on.schedule is None:
         return

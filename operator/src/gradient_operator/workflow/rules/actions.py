@@ -171,4 +171,21 @@ RULES: Final = (
         wrong=_MODEL.replace("Tensorflow", "PyTorch"),
         right=_MODEL,
     ),
+    Rule(
+        id="unused-parameter",
+        severity="warning",
+        title="A parameter belongs to another action and has no effect",
+        why="The action does not read it. Remove it, or take the action that has the parameter.",
+        wrong=_CHECKOUT.replace("      url", "      image: alpine\n      url"),
+        right=_CHECKOUT,
+    ),
+    Rule(
+        id="bad-event",
+        severity="error",
+        title="A placeholder for the push is misspelt",
+        why="There are two, and each is a whole value: `context.event.github.url` and "
+        "`context.event.github.ref`. Anything else would be cloned as it stands.",
+        wrong=_CHECKOUT.replace("https://github.com/example/flowers", "context.github.url"),
+        right=_CHECKOUT,
+    ),
 )

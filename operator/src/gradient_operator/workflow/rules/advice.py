@@ -27,6 +27,19 @@ _SECOND: Final = """\
     uses: script@v1
     with: {image: "bash:5", script: date >/outputs/model/made}
 """
+_HEREDOC: Final = """\
+jobs:
+  Train:
+    resources: {instance-type: P4000}
+    uses: script@v1
+    with:
+      image: python:3.12
+      script: |-
+        python - <<EOF
+        print("hello")
+        EOF
+        echo done
+"""
 
 RULES: Final = (
     Rule(
@@ -55,5 +68,53 @@ RULES: Final = (
         "does. Write `timeout-minutes` instead: it ends the job when it has run that long.",
         wrong=_RIGHT.replace("    needs: [Train]\n", "    needs: [Train]\n    timeout: 3600\n"),
         right=_RIGHT,
+    ),
+    Rule(
+        id="unused-output",
+        severity="warning",
+        title="No job takes a volume or string that a job makes",
+        why="Both end with the run. Remove the output, give it to a job under `inputs`, or make "
+        "it a dataset to keep it.",
+        wrong=_RIGHT.replace("    outputs:\n", "    outputs:\n      log: {type: volume}\n"),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="undeclared-output",
+        severity="warning",
+        title="A program writes below `/outputs` where the job has no output",
+        why="What lies there is lost when the job ends: only declared outputs are kept, each "
+        "under its own name, `/outputs/NAME`. Declare it, or correct the path.",
+        wrong=_RIGHT.replace("/outputs/model/made", "/outputs/models/made"),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="undeclared-input",
+        severity="warning",
+        title="A program reads below `/inputs` what the job has no input for",
+        why="Only what stands under `inputs` is there, each under its own name, `/inputs/NAME`, "
+        "which may differ from the name of the output it comes from.",
+        wrong=_RIGHT.replace("/inputs/model/made", "/inputs/models/made"),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="open-heredoc",
+        severity="warning",
+        title="A heredoc in a script has no end",
+        why="The shell looks for the closing word alone at the beginning of a line; without it, "
+        "all the rest of the script becomes part of the text. YAML removes the indentation of the "
+        "script's first line from all lines: give the closing word just that indentation.",
+        wrong=_HEREDOC.replace("        EOF", "          EOF"),
+        right=_HEREDOC,
+    ),
+    Rule(
+        id="literal-placeholder",
+        severity="warning",
+        title="A placeholder is taken as it stands",
+        why="No template language is filled in: `${{ … }}` and `${inputs.…}` reach the program, "
+        "where a shell says *bad substitution*. Values come as variables (`env`) and as files "
+        "under `/inputs`. `secret:NAME` is filled in where it is the whole value of a variable or "
+        "of a parameter for credentials.",
+        wrong=_HEREDOC.replace("echo done", "echo ${{ github.sha }}"),
+        right=_HEREDOC,
     ),
 )

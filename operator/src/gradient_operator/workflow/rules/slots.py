@@ -109,16 +109,16 @@ RULES: Final = (
     ),
     Rule(
         id="output-version",
-        severity="error",
+        severity="warning",
         title="An output names a version of its dataset",
-        why="Versions never change: a run makes a new one, whatever is written here. Name the "
-        "dataset alone.",
+        why="Versions never change: a run makes a new one, whatever stands here behind the colon. "
+        "Name the dataset alone.",
         wrong=_RIGHT.replace("flowers-model", "flowers-model:v1"),
         right=_RIGHT,
     ),
     Rule(
         id="output-namespace",
-        severity="error",
+        severity="warning",
         title="An output names a dataset of another namespace",
         why="A run writes into its own namespace; others read it as `NAMESPACE/NAME` where the "
         "dataset allows it.",

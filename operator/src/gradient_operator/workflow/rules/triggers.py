@@ -81,4 +81,13 @@ RULES: Final = (
         wrong=f"concurrency: train-${{{{ github.ref }}}}\n{_JOBS}",
         right=f"concurrency: train-${{{{ workflow }}}}\n{_JOBS}",
     ),
+    Rule(
+        id="several-branches",
+        severity="error",
+        title="A filter names several branches in one text",
+        why="It is taken as one name, which no branch has, so that no push would start a run. "
+        "Write a list under `include`.",
+        wrong=f"on:\n  github: {{branches: {{only: 'main, dev'}}}}\n{_JOBS}",
+        right=f"on:\n  github: {{branches: {{include: [main, dev]}}}}\n{_JOBS}",
+    ),
 )
