@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gradient_operator.api import names
+from gradient_operator.datasets.catalog import DatasetRecord, VersionRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import AlreadyExists, Conflict, NotFound
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
@@ -33,6 +34,59 @@ class Content:
 
 class CommitRefused(Exception):
     """The version cannot be committed, whatever is tried; the message names the remedy."""
+
+
+def dataset_record(item: Mapping[str, Any]) -> DatasetRecord:
+    """What the bucket is told of a `GradientDataset`, for recovery."""
+    metadata, latest = item["metadata"], (item.get("status") or {}).get("latest") or {}
+    return DatasetRecord(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        spec=item.get("spec") or {},
+        latest=latest.get("digest"),
+    )
+
+
+def version_record(item: Mapping[str, Any]) -> VersionRecord:
+    """What the bucket is told of a `GradientDatasetVersion`, for recovery."""
+    return VersionRecord(
+        namespace=item["metadata"]["namespace"],
+        spec=item["spec"],
+        created=created(item["metadata"]),
+    )
+
+
+def created(metadata: Mapping[str, Any]) -> str:
+    """When a version was made: also of one that was lost with its cluster and made again."""
+    made = (metadata.get("annotations") or {}).get(names.ANNOTATION_MADE_AT)
+    return str(made or metadata.get("creationTimestamp") or "")
+
+
+def object_of(record: DatasetRecord | VersionRecord) -> dict[str, Any]:
+    """The cluster object that a record in the bucket describes."""
+    metadata: dict[str, Any] = {"namespace": record.namespace}
+    if isinstance(record, DatasetRecord):
+        kind = "GradientDataset"
+        metadata["name"] = record.name
+    else:
+        kind = "GradientDatasetVersion"
+        dataset = record.spec["dataset"]
+        metadata["name"] = f"{dataset}-{record.spec['version']}"
+        metadata["labels"] = _labels(dataset)
+        metadata["annotations"] = {names.ANNOTATION_MADE_AT: record.created}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": kind,
+        "metadata": metadata,
+        "spec": dict(record.spec),
+    }
+
+
+def _labels(dataset: str) -> dict[str, str]:
+    return {
+        names.LABEL_DATASET: label_value(dataset),
+        names.LABEL_MANAGED_BY: names.MANAGER,
+    }
 
 
 async def commit(
@@ -122,10 +176,7 @@ async def _ensure_version(
         "metadata": {
             "name": f"{dataset}-{version}",
             "namespace": namespace,
-            "labels": {
-                names.LABEL_DATASET: label_value(dataset),
-                names.LABEL_MANAGED_BY: names.MANAGER,
-            },
+            "labels": _labels(dataset),
         },
         "spec": spec,
     }
@@ -185,3 +236,20 @@ async def _move_latest(
         except Conflict:
             continue
     raise Conflict(f"dataset {dataset} keeps changing: its newest version will be set later")
+
+
+async def set_latest(client: KubeClient, dataset: str, version: VersionRecord) -> None:
+    """Make a version the newest one of its dataset, whatever was the newest.
+
+    Raises:
+        KubeError: the API server did not take it.
+    """
+    spec = version.spec
+    summary = {key: spec[key] for key in ("version", "digest", "bytes", "files")}
+    await client.merge_patch(
+        DATASETS,
+        {"status": {"latest": summary | {"createdAt": version.created}}},
+        name=dataset,
+        namespace=version.namespace,
+        subresource="status",
+    )

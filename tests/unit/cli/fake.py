@@ -55,13 +55,12 @@ class FakeClient:
 
     async def list_all(self, resource, *, namespace=None, label_selector=None, limit=500):
         self._fail()
-        wanted = (
-            dict(part.split("=") for part in label_selector.split(",")) if label_selector else {}
-        )
+        parts = [part.partition("=") for part in (label_selector or "").split(",") if part]
         items = [
             copy.deepcopy(item)
-            for item in self.of(resource, namespace=namespace).values()
-            if wanted.items() <= (item["metadata"].get("labels") or {}).items()
+            for (plural, place, _), item in self.objects.items()
+            if plural == resource.plural and namespace in {None, place}
+            if all(_selected(item, *part) for part in parts)
         ]
         return ListResult(items, "1")
 
@@ -100,6 +99,11 @@ class FakeClient:
                 script.remove(line)
                 raise line
             yield line
+
+
+def _selected(item, key, equals, value):
+    labels = item["metadata"].get("labels") or {}
+    return labels.get(key) == value if equals else key in labels
 
 
 def merged(target, patch):

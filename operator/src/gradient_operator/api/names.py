@@ -30,6 +30,9 @@ LABEL_POOL: Final = f"{GROUP}/pool"
 ANNOTATION_STRING: Final = f"string.{GROUP}"
 """Prefix of the annotations `string.gradient.run/<input>` whose values become string inputs."""
 
+ANNOTATION_MADE_AT: Final = f"{GROUP}/made-at"
+"""On a version that was recovered from its bucket: when it was made first."""
+
 FINALIZER_RESULT: Final = f"{GROUP}/result"
 """On a job's Pod until its result stands in the run's status (as the Job controller's tracking)."""
 

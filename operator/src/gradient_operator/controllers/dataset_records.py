@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradient_operator.api.times import parse_time
+from gradient_operator.dataset_versions import created
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def project_version(item: Mapping[str, Any]) -> VersionView:
         digest=spec["digest"],
         bytes=spec["bytes"],
         files=spec["files"],
-        created=metadata.get("creationTimestamp") or "",
+        created=created(metadata),
         made_by=made_by,
         status=item.get("status") or {},
     )

@@ -6,8 +6,10 @@ One call here is one request: retrying, and the rules about what exists already,
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -29,7 +31,7 @@ from gradient_operator.datasets.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from gradient_operator.datasets.credentials import Credentials
     from gradient_operator.datasets.location import StorageLocation
@@ -96,6 +98,9 @@ class Backend(Protocol):
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """All objects below a folder."""
 
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete up to 1,000 objects; one that is not there is no error."""
+
 
 class ObstoreBackend:
     """Backend over any store of obstore."""
@@ -150,6 +155,19 @@ class ObstoreBackend:
                 return
             for item in page:
                 yield BlobInfo(key=item["path"], size=item["size"], modified=item["last_modified"])
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `Backend.delete`."""
+        if len(keys) > 1:
+            try:
+                self._translated(lambda: obstore.delete(self._store, list(keys)), keys[0])
+            except BlobMissingError:  # stores in memory and folders stop at the first
+                for key in keys:
+                    self.delete([key])
+            return
+        for key in keys:
+            with suppress(BlobMissingError):
+                self._translated(partial(obstore.delete, self._store, key), key)
 
     def _translated(self, call: Callable[[], T], key: str) -> T:
         try:

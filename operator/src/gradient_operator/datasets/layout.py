@@ -32,6 +32,16 @@ TREE_PREFIX: Final = "t16:"
 
 EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 
+MANIFESTS: Final = f"{ROOT}/manifests"
+BLOBS: Final = (f"{ROOT}/segments", f"{ROOT}/packs")
+RUNS: Final = f"{ROOT}/runs"
+CATALOG: Final = f"{ROOT}/catalog"
+GC_OWNER_KEY: Final = f"{ROOT}/gc/owner.json"
+GC_MARKS_KEY: Final = f"{ROOT}/gc/marks"
+GC_CLOCK_KEY: Final = f"{ROOT}/gc/clock/now"
+GC_SWEEPS: Final = f"{ROOT}/gc/sweeps"
+"""Holds one object for each sweep that is going on."""
+
 _HEX = re.compile(r"[0-9a-f]{64}")
 _RUN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -59,6 +69,17 @@ def pack_key(digest: str) -> str:
 def manifest_key(digest: str) -> str:
     """Key of the manifest whose content section has this SHA-256."""
     return f"{ROOT}/manifests/sha256/{digest}"
+
+
+def manifest_digest(key: str) -> str | None:
+    """The version whose manifest a key names, or None."""
+    head, _, name = key.rpartition("/")
+    return name if head == f"{MANIFESTS}/sha256" and is_digest(name) else None
+
+
+def run_of_key(key: str) -> str:
+    """The UID of the Pod that an object below `runs/` belongs to."""
+    return key.removeprefix(f"{RUNS}/").partition("/")[0]
 
 
 def run_key(run_id: str, name: str) -> str:

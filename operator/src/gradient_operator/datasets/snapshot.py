@@ -8,13 +8,14 @@ are known; how many can wait is bounded because the pool bounds what is under wa
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradient_operator.datasets.entries import (
     DirectoryEntry,
@@ -24,13 +25,14 @@ from gradient_operator.datasets.entries import (
     PackedAt,
     SegmentedAt,
 )
-from gradient_operator.datasets.errors import LocalDiskError
+from gradient_operator.datasets.errors import LocalDiskError, StorageUnavailableError
 from gradient_operator.datasets.layout import (
     EMPTY_SHA256,
     PACK_BYTES,
     PACK_FILES,
     SEGMENT_BYTES,
     SMALL_FILE_BYTES,
+    manifest_key,
     pack_key,
     segment_count,
     segment_key,
@@ -41,12 +43,18 @@ from gradient_operator.datasets.paths import display
 from gradient_operator.datasets.pool import TransferPool
 from gradient_operator.datasets.progress import ProgressMeter
 from gradient_operator.datasets.reuse import ReuseIndex
+from gradient_operator.datasets.sweeps import wait_for_sweeps
+from gradient_operator.datasets.verify import note_blobs, present
 from gradient_operator.datasets.walk import OpenFile, changed, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradient_operator.datasets.store import BlobStore
+
+_log = logging.getLogger(__name__)
+
+_PASSES: Final = 3
 
 
 def snapshot(
@@ -71,21 +79,52 @@ def snapshot(
         FileNotFoundError: there is no such directory.
     """
     store.ensure_format()
-    reuse = ReuseIndex(store)
-    reuse.load(base)
-    with ExitStack() as stack:
-        manifest = stack.enter_context(ManifestWriter())
-        pool = TransferPool(concurrency)
-        work = _Snapshot(store, manifest, pool, reuse, progress or ProgressMeter())
-        stack.callback(work.close)
-        stack.enter_context(pool)
-        try:
-            work.add_all(source)
-        except FileNotFoundError:
-            if not missing_ok:
-                raise
-        work.finish()
-        return manifest.store(store)
+    for attempt in range(_PASSES):
+        # What a sweep took away while we relied on it is sent in the next pass.
+        work = _Upload(store, base if attempt == 0 else (), concurrency, progress)
+        version, blobs = work.run(source, missing_ok=missing_ok)
+        wait_for_sweeps(store)
+        wanted = {**blobs, manifest_key(version.digest): 1}
+        if present(store, wanted, concurrency=concurrency):
+            return version
+        progress = None
+        _log.warning("objects of %s were collected meanwhile: sending them again", version.digest)
+    raise StorageUnavailableError(
+        "Objects vanish from the storage as soon as they are written: look for a lifecycle rule of "
+        "the bucket, or another program that deletes below the prefix.",
+        reason="ObjectsVanish",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """What one pass over a directory needs."""
+
+    store: BlobStore
+    base: Sequence[str]
+    concurrency: int
+    progress: ProgressMeter | None
+
+    def run(
+        self, source: str | os.PathLike[str], *, missing_ok: bool
+    ) -> tuple[Version, dict[str, int]]:
+        """Send everything and write the manifest; gives the blobs that it needs, with sizes."""
+        reuse = ReuseIndex(self.store)
+        reuse.load(self.base)
+        with ExitStack() as stack:
+            manifest = stack.enter_context(ManifestWriter())
+            pool = TransferPool(self.concurrency)
+            meter = self.progress or ProgressMeter()
+            work = _Snapshot(self.store, manifest, pool, reuse, meter)
+            stack.callback(work.close)
+            stack.enter_context(pool)
+            try:
+                work.add_all(source)
+            except FileNotFoundError:
+                if not missing_ok:
+                    raise
+            work.finish()
+            return manifest.store(self.store), work.blobs
 
 
 class _Pack:
@@ -176,6 +215,7 @@ class _Snapshot:
         self._progress = progress
         self._pack = _Pack()
         self._waiting: deque[_Waiting] = deque()
+        self.blobs: dict[str, int] = {}
 
     def add_all(self, source: str | os.PathLike[str]) -> None:
         """Walk, read and send."""
@@ -207,6 +247,7 @@ class _Snapshot:
             if known is None:
                 return
             self._manifest.add(*known)
+            note_blobs(self.blobs, *known)
             self._waiting.popleft()
 
     def _add_small(self, file: OpenFile) -> None:

@@ -1,7 +1,8 @@
 """A bucket as this package uses it: blobs that never change, named by the digest of their bytes.
 
 Adds to a backend what every caller needs: the prefix, retries with back-off, cancellation, and the
-rule for objects that exist already. It never deletes and never creates a bucket.
+rule for objects that exist already. It never creates a bucket, and only the collector's store can
+delete.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from random import SystemRandom
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeVar
 
 from gradient_operator.datasets.backend import (
     Backend,
@@ -32,7 +33,7 @@ from gradient_operator.datasets.layout import FORMAT_KEY, format_body
 from gradient_operator.datasets.pool import Cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from gradient_operator.datasets.credentials import Credentials
     from gradient_operator.datasets.location import StorageLocation
@@ -44,6 +45,10 @@ _random = SystemRandom()
 HEAD_FIRST_BYTES: Final = 256 * 1024
 """Blobs of at least this size are asked for before they are sent: a conditional PUT that is
 rejected has cost its whole body."""
+
+
+_MOST_DELETED: Final = 1_000
+"""Objects in one request, as S3 allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,7 @@ class BlobStore:
         *,
         retry: RetryPolicy | None = None,
         cancellation: Cancellation | None = None,
-    ) -> BlobStore:
+    ) -> Self:
         """Connect to a location; no request is made yet.
 
         Raises:
@@ -184,6 +189,10 @@ class BlobStore:
         for info in self._backend.list(self._prefix + prefix):
             yield replace(info, key=info.key.removeprefix(self._prefix))
 
+    def list_few(self, prefix: str) -> Sequence[BlobInfo]:
+        """As `list`, all at once and with retries: for folders that hold few objects."""
+        return self._call(lambda: tuple(self.list(prefix)))
+
     def ensure_format(self) -> None:
         """Write the layout's marker if it is missing, and refuse another layout.
 
@@ -239,6 +248,17 @@ class BlobStore:
     def _is_over(self, now: float, started: float) -> bool:
         deadline = self._retry.deadline
         return now - started > self._retry.elapsed or (deadline is not None and now > deadline)
+
+
+class CollectorStore(BlobStore):
+    """A store that may delete too: the collector's, with keys of its own."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those that are not there are no error. Never retried: see `sweeps.py`."""
+        for start in range(0, len(keys), _MOST_DELETED):
+            self._backend.delete(
+                [self._prefix + key for key in keys[start : start + _MOST_DELETED]]
+            )
 
 
 def open_spool() -> BinaryIO:

@@ -21,6 +21,7 @@ from gradient_operator.datasets.progress import ProgressMeter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gradient_operator.datasets.entries import Entry, Locator
     from gradient_operator.datasets.store import BlobStore
 
 
@@ -34,14 +35,35 @@ def blobs(manifest: ManifestReader) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for entry, place in manifest.located():
-        if isinstance(place, PackedAt) and isinstance(entry, FileEntry):
-            key = pack_key(place.pack)
-            found[key] = max(found.get(key, 0), place.offset + entry.size)
-        elif isinstance(place, SegmentedAt) and isinstance(entry, FileEntry):
-            for number, digest in enumerate(place.segments):
-                size = min(SEGMENT_BYTES, entry.size - number * SEGMENT_BYTES)
-                found[segment_key(digest)] = size
+        note_blobs(found, entry, place)
     return found
+
+
+def note_blobs(found: dict[str, int], entry: Entry, place: Locator | None) -> None:
+    """Add the keys that one entry needs, with their least sizes in bytes."""
+    if isinstance(place, PackedAt) and isinstance(entry, FileEntry):
+        key = pack_key(place.pack)
+        found[key] = max(found.get(key, 0), place.offset + entry.size)
+    elif isinstance(place, SegmentedAt) and isinstance(entry, FileEntry):
+        for number, digest in enumerate(place.segments):
+            size = min(SEGMENT_BYTES, entry.size - number * SEGMENT_BYTES)
+            found[segment_key(digest)] = size
+
+
+def present(store: BlobStore, wanted: Mapping[str, int], *, concurrency: int = 8) -> bool:
+    """Whether all these objects are there and long enough.
+
+    Raises:
+        StorageError: the storage does not answer or refuses us.
+    """
+    try:
+        with TransferPool(concurrency) as pool:
+            for key, size in wanted.items():
+                pool.submit(partial(_check, store, key, size))
+            pool.drain()
+    except (BlobMissingError, BlobCorruptError):
+        return False
+    return True
 
 
 def verify(store: BlobStore, digest: str, *, concurrency: int = 8) -> Version:

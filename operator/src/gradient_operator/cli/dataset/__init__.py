@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "diff": "gradient_operator.cli.dataset.diff",
     "verify": "gradient_operator.cli.dataset.verify",
     "export": "gradient_operator.cli.dataset.export",
+    "gc": "gradient_operator.cli.dataset.gc",
+    "recover": "gradient_operator.cli.dataset.recover",
 }
 """Command to module; the module has it as `command`."""
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gradient_operator.cli.dataset.storage import Storage
     from gradient_operator.cli.options import Target
-    from gradient_operator.datasets.store import BlobStore
+    from gradient_operator.datasets.store import BlobStore, CollectorStore
 
 RETRY_SECONDS: Final = 60.0
 """A person waits: the helpers' patience would look like a hang."""
@@ -33,11 +33,25 @@ def open_store(storage: Storage, *, endpoint: str | None, target: Target) -> Ite
         CommandError: there is no way to it.
         DatasetError: it refuses us.
     """
+    with open_collector(storage, endpoint=endpoint, target=target) as store:
+        yield store
+
+
+@contextmanager
+def open_collector(
+    storage: Storage, *, endpoint: str | None, target: Target
+) -> Iterator[CollectorStore]:
+    """The bucket, for the one command that deletes in it.
+
+    Raises:
+        CommandError: there is no way to it.
+        DatasetError: it refuses us.
+    """
     from gradient_operator.cli.dataset.forward import reachable
-    from gradient_operator.datasets.store import BlobStore, RetryPolicy
+    from gradient_operator.datasets.store import CollectorStore, RetryPolicy
 
     with reachable(storage.location, endpoint=endpoint, target=target, say=_say) as location:
-        yield BlobStore.open(
+        yield CollectorStore.open(
             location, storage.credentials, retry=RetryPolicy(elapsed=RETRY_SECONDS)
         )
 

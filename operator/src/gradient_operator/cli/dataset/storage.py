@@ -14,12 +14,14 @@ import yaml
 
 from gradient_operator.api.names import SECRET_OF_STORAGE
 from gradient_operator.cli.errors import CommandError
-from gradient_operator.datasets.credentials import Credentials
+from gradient_operator.datasets.credentials import Credentials, read_credentials
 from gradient_operator.datasets.location import StorageLocation
 from gradient_operator.kube.errors import Forbidden, NotFound
 from gradient_operator.kube.resources import SECRETS, STORAGE_PROVIDERS, Resource
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gradient_operator.cli.cluster import Cluster
 
 SYSTEM_NAMESPACE: Final = "gradient-system"
@@ -40,6 +42,19 @@ class Storage:
     credentials: Credentials
 
 
+def mounted_storage(config: Path, credentials: Path) -> Storage:
+    """The operator's default storage from mounted files, as a Pod of ours has them.
+
+    Raises:
+        CommandError: the configuration names no storage.
+        DatasetError: the keys cannot be read.
+    """
+    settings = _storage_in({"config": config.read_text()})
+    if settings is None:
+        raise CommandError(f"{config} names no object storage: set 'storage' in it.")
+    return Storage(_location(settings, place=str(config)), read_credentials(credentials))
+
+
 async def find_storage(cluster: Cluster, provider: str | None) -> Storage:
     """The storage of a dataset with this provider; None is the operator's default.
 
@@ -49,9 +64,14 @@ async def find_storage(cluster: Cluster, provider: str | None) -> Storage:
     settings, places = await (
         _default(cluster) if provider is None else _provider(cluster, provider)
     )
+    location = _location(settings, place=f"The storage of namespace {cluster.namespace}")
+    return Storage(location, await _credentials(cluster, places))
+
+
+def _location(settings: dict[str, Any], *, place: str) -> StorageLocation:
     endpoint = settings.get("endpoint") or ""
     try:
-        location = StorageLocation(
+        return StorageLocation(
             endpoint=endpoint,
             region=settings.get("region") or "us-east-1",
             bucket=settings.get("bucket") or "",
@@ -60,10 +80,7 @@ async def find_storage(cluster: Cluster, provider: str | None) -> Storage:
             allow_http=endpoint.startswith("http://"),
         )
     except ValueError as error:
-        raise CommandError(
-            f"The storage of namespace {cluster.namespace} is misconfigured: {error}."
-        ) from None
-    return Storage(location, await _credentials(cluster, places))
+        raise CommandError(f"{place} is misconfigured: {error}.") from None
 
 
 async def _provider(cluster: Cluster, name: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
