@@ -52,6 +52,8 @@ class OperatorConfig(Model):
     """
 
     helper_image: ShortText = "localhost/gradient/operator:dev"
+    default_image: ShortText = "bash:5"
+    """Of scripts that name none."""
     storage: DefaultStorage | None = None
     public_datasets: dict[ShortText, ObjectName] = Field(default_factory=dict)
     """Teams of the hosted service whose datasets everybody may read, as the `gradient` in

@@ -188,9 +188,13 @@ REFUSED = {
         ("jobs.a: has no action: add uses, one of container@v1, script@v1, git-checkout@v1, "
         "s3-download@v1, create-model@v1"),
     ),
-    "a script without image": (
-        make_workflow().job("a").uses("script@v1", script="true"),
-        "jobs.a.with: has no image: script@v1 needs one",
+    "a container without image": (
+        make_workflow().job("a").uses("container@v1", args=["true"]),
+        "jobs.a.with: has no image: container@v1 needs one",
+    ),
+    "several branches in one text": (
+        make_workflow(on={"github": {"branches": {"only": "main, dev"}}}).job("a"),
+        "on.github.branches.only: is one name: write the list as `include: [main, dev]`",
     ),
     "a script without script": (
         make_workflow().job("a").uses("script@v1", image="bash:5"),
@@ -295,6 +299,33 @@ def test_a_source_that_is_no_need_becomes_one_with_a_warning():
         "jobs.a.inputs.r: comes from 'clone', which is not under needs: it is taken as a need"
     ]
     assert one(builder).needs == ("clone",)
+
+
+def test_a_script_without_an_image_runs_in_the_operators_own_with_a_warning():
+    builder = make_workflow().job("a").uses("script@v1", script="true")
+    assert [(problem.rule, problem.severity) for problem in builder.problems()] == [
+        ("no-image", "warning")
+    ]
+    assert one(builder).image == ""
+
+
+def test_an_image_beside_with_counts_where_with_has_none():
+    builder = make_workflow().job("a", image="beside:1").uses("script@v1", script="true")
+    assert [(problem.rule, problem.severity) for problem in builder.problems()] == [
+        ("misplaced-image", "warning")
+    ]
+    assert one(builder).image == "beside:1"
+    within = make_workflow().job("a", image="beside:1")
+    within.uses("script@v1", script="true", image="within:1")
+    assert one(within).image == "within:1"
+
+
+def test_the_type_of_a_model_may_be_spelled_in_any_case():
+    builder = make_workflow().job("a").uses("create-model@v1", name="m", type="tensorflow")
+    builder.takes("model", {"type": "dataset", "with": {"ref": "d"}})
+    model = one(builder).model
+    assert model is not None
+    assert model.type == "Tensorflow"
 
 
 def test_a_source_further_up_needs_no_warning():

@@ -41,7 +41,7 @@ PLACES = {
         "4:13-18 unknown-need",
     ),
     "what is missing: the key of the block": (
-        JOB.replace('image: "bash:5", ', ""),
+        JOB.replace(", script: date", ""),
         "5:5-9 missing-parameter",
     ),
     "a text that is no YAML: where it ends": (JOB + "\tx: 1\n", "6:1-1 yaml-tab"),

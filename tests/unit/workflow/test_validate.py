@@ -58,8 +58,8 @@ WRONG = {
         "jobs.a.ouputs: is not a key of the format; did you mean 'outputs'?",
     ),
     "a parameter beside `with`": (
-        job(image="bash:5"),
-        "jobs.a.image: belongs under `with`",
+        job(script="true"),
+        "jobs.a.script: belongs under `with`",
     ),
     "a misspelt key among the resources": (
         job(resources={"instance_type": "C4"}),
@@ -169,5 +169,5 @@ def test_a_misspelt_key_of_a_run_is_refused():
 
 
 def test_a_problem_in_the_definition_of_a_run_has_its_whole_place():
-    with pytest.raises(Refused, match=r"definition\.jobs\.a\.image: belongs under `with`"):
-        parse_run({"definition": job(image="x")})
+    with pytest.raises(Refused, match=r"definition\.jobs\.a\.script: belongs under `with`"):
+        parse_run({"definition": job(script="x")})

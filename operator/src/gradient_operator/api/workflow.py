@@ -184,6 +184,8 @@ class Job(Open):
     uses: Annotated[str, StringConstraints(max_length=MAX_NAME)] | None = None
     """The action: container@v1, script@v1, git-checkout@v1, s3-download@v1 or create-model@v1."""
     with_: ActionParameters | None = Field(default=None, alias="with")
+    image: ShortText | None = None
+    """The image of a job that has none under `with`, where it belongs."""
     if_: Annotated[Condition | bool | None, Field(alias="if", json_schema_extra=OPEN)] = None
     """Whether the job runs, once its needs have ended: an expression over needs and inputs."""
     strategy: Strategy | None = None

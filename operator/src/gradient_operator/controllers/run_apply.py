@@ -158,7 +158,12 @@ class Applier:
                 instance_types=self.services.definitions.instance_types,
             ),
             policy=state.policy,
-            settings=Settings(config.helper_image, config.pod_finalizer, state.storage_claim),
+            settings=Settings(
+                helper_image=config.helper_image,
+                finalizer=config.pod_finalizer,
+                storage_claim=state.storage_claim,
+                default_image=config.default_image,
+            ),
             inputs=inputs.resolve_inputs(
                 job,
                 ledger=state.ledger,

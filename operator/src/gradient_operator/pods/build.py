@@ -103,7 +103,7 @@ def _main(request: PodRequest) -> dict[str, Any]:
     job = request.job
     container: dict[str, Any] = {
         "name": names.CONTAINER_MAIN,
-        "image": job.image,
+        "image": job.image or request.settings.default_image,
         "env": _env(request),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _mounts(request),

@@ -40,6 +40,8 @@ class Settings:
     finalizer: bool = True
     storage_claim: str | None = None
     """The claim to mount at /storage; None where the namespace has none."""
+    default_image: str = "bash:5"
+    """Of scripts that name none."""
 
 
 @dataclass(frozen=True, slots=True)

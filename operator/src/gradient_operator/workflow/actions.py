@@ -47,7 +47,7 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
     None stands for one that is not known, which was noted as a problem.
     """
     if job.uses is None:
-        parameters = job.with_ or api.ActionParameters()
+        parameters = _parameters(job)
         if parameters.script is not None:
             return Action.SCRIPT
         if parameters.image is None:
@@ -67,7 +67,10 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
 def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob:
     """Add what the action runs to the job, and check its parameters."""
     _check_registries(state, base)
-    parameters = job.with_ or api.ActionParameters()
+    if job.image is not None:
+        text = "belongs under `with`: an image beside it counts only where that has none"
+        state.warn(("jobs", base.name, "image"), text, "misplaced-image")
+    parameters = _parameters(job)
     given = parameters.model_dump(by_alias=True, exclude_none=True)
     for key in sorted(given.keys() - _PARAMETERS[base.action]):
         allowed = ", ".join(sorted(_PARAMETERS[base.action]))
@@ -78,6 +81,14 @@ def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob
         else:
             state.warn(path, message, "unused-parameter")
     return _COMPLETE[base.action](state, base, parameters)
+
+
+def _parameters(job: api.Job) -> api.ActionParameters:
+    """Those under `with`, and an image that was written beside it."""
+    parameters = job.with_ or api.ActionParameters()
+    if parameters.image is not None or job.image is None:
+        return parameters
+    return parameters.model_copy(update={"image": job.image})
 
 
 def _check_registries(state: Compilation, base: CompiledJob) -> None:
@@ -107,19 +118,28 @@ def _container(state: Compilation, base: CompiledJob, given: api.ActionParameter
 def _script(state: Compilation, base: CompiledJob, given: api.ActionParameters) -> CompiledJob:
     if given.script is None:
         _missing(state, base, "script")
+    if not (given.image or "").strip():
+        text = (
+            "has no image: it runs in the operator's own for scripts; name one that has its tools"
+        )
+        state.warn(("jobs", base.name, "with"), text, "no-image")
     return replace(
         base,
-        image=_image(state, base, given),
+        image=_name_of(given.image or ""),
         command=("bash", "-c"),
         args=(given.script or "",),
     )
 
 
 def _image(state: Compilation, base: CompiledJob, given: api.ActionParameters) -> str:
-    if not given.image or not given.image.strip():
+    if not (given.image or "").strip():
         _missing(state, base, "image")
-        return ""
-    image = given.image.strip()
+    return _name_of(given.image or "")
+
+
+def _name_of(image: str) -> str:
+    """The image without spaces around it, and without the scheme that some put before it."""
+    image = image.strip()
     for scheme in ("https://", "http://"):
         image = image.removeprefix(scheme)
     return image
@@ -251,7 +271,9 @@ def _create_model(
 ) -> CompiledJob:
     if not given.name:
         _missing(state, base, "name")
-    if given.type not in MODEL_TYPES:
+    spelled = {known.casefold(): known for known in MODEL_TYPES}
+    kind = spelled.get((given.type or "").casefold())
+    if kind is None:
         known = ", ".join(MODEL_TYPES)
         state.error(("jobs", base.name, "with", "type"), f"must be one of {known}", "model-type")
     declared = state.file.jobs[base.base or base.name].inputs or {}
@@ -268,7 +290,7 @@ def _create_model(
             state.error(
                 place, "is not made by create-model@v1: only string model-id is", "no-model"
             )
-    return replace(base, model=CreateModel(given.name or "", given.type or "Custom"))
+    return replace(base, model=CreateModel(given.name or "", kind or "Custom"))
 
 
 def _is_dataset(item: JobInput) -> bool:

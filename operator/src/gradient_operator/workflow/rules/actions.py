@@ -89,10 +89,28 @@ RULES: Final = (
         id="missing-parameter",
         severity="error",
         title="A parameter is missing that the action cannot do without",
-        why="`script@v1` needs `image` and `script`, `container@v1` an `image`, "
+        why="`script@v1` needs a `script`, `container@v1` an `image`, "
         "`git-checkout@v1` and `s3-download@v1` a `url`, `create-model@v1` a `name` and a `type`. "
         "Keys of a bucket come in pairs.",
+        wrong=_RIGHT.replace("      script: python train.py\n", ""),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="no-image",
+        severity="warning",
+        title="A script names no image",
+        why="It runs in the image that the operator is configured with (`defaultImage`, a small "
+        "one with bash), which hardly has the programs that it calls. Name one under `with.image`.",
         wrong=_RIGHT.replace("      image: python:3.12\n", ""),
+        right=_RIGHT,
+    ),
+    Rule(
+        id="misplaced-image",
+        severity="warning",
+        title="The image stands beside `with`",
+        why="It is a parameter of the action: indent it below `with`. It is taken from here where "
+        "`with` has none.",
+        wrong=_RIGHT.replace("      image: python:3.12\n", "") + "    image: python:3.12\n",
         right=_RIGHT,
     ),
     Rule(

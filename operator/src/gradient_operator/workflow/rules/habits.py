@@ -77,9 +77,7 @@ RULES: Final = (
         title="A key of the format stands in the wrong place",
         why="Most often the indentation is a step too small or too large. The message says where "
         "the key belongs.",
-        wrong=_RIGHT.replace("    with:\n      image", "    image").replace(
-            "    image: python:3.12\n", "    image: python:3.12\n    with:\n"
-        ),
+        wrong=_RIGHT.replace("      script", "    script"),
         right=_RIGHT,
     ),
     Rule(
