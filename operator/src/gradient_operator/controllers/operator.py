@@ -142,6 +142,8 @@ class Operator:
         view = new or old
         if view is not None:
             self._queue.add(Key("run", view.namespace, view.name), urgent=new is not None)
+        for key in self._run_controller.turns.changed(old, new):
+            self._queue.add(key)
         self._datasets.run_changed(old, new)
 
     def _storage_changed(self, endpoint: str) -> None:

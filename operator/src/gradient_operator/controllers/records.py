@@ -8,6 +8,7 @@ from gradient_operator.api import names
 from gradient_operator.api.times import parse_time
 from gradient_operator.engine.model import ContainerRecord, PodRecord, RunPhase
 from gradient_operator.pods.helpers import HELPER
+from gradient_operator.workflow.group import group_of
 
 MESSAGE_LIMIT = 4_096
 """Bytes of a container's message that are kept; the kubelet writes no more."""
@@ -101,6 +102,9 @@ class RunView:
     workflow: str = ""
     workflow_uid: str = ""
     cancel: bool = False
+    group: str = ""
+    """The name of its concurrency group; empty without one."""
+    cancel_in_progress: bool = False
     deleting: bool = False
     held: bool = False
     other_finalizers: tuple[str, ...] = ()
@@ -121,6 +125,7 @@ def project_run(run: Mapping[str, Any]) -> RunView:
     text = status.get("phase")
     phase = RunPhase(text) if text in set(RunPhase) else None
     ended = phase is not None and phase.final
+    group = group_of(spec)
     owner: Mapping[str, Any] = next(
         (
             item
@@ -138,6 +143,8 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         workflow=spec.get("workflow", ""),
         workflow_uid=owner.get("uid", ""),
         cancel=bool(spec.get("cancel", False)),
+        group=group.name if group is not None else "",
+        cancel_in_progress=group is not None and group.cancel_in_progress,
         deleting="deletionTimestamp" in metadata,
         held=names.FINALIZER_STOP in metadata.get("finalizers", ()),
         other_finalizers=tuple(

@@ -24,6 +24,7 @@ from gradient_operator.controllers.run_apply import Applier, NotLeading
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Key, Services
 from gradient_operator.controllers.storage import StorageProbe
+from gradient_operator.controllers.turns import Turns
 from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
     Failure,
@@ -68,6 +69,7 @@ class RunController:
         self._probe = probe
         self._states: dict[Key, RunState] = {}
         self._began = services.clock()
+        self.turns = Turns(services, runs, self._patch)
         probe.watch(self._endpoints)
 
     def _endpoints(self) -> set[str]:
@@ -113,16 +115,34 @@ class RunController:
         state = self._states.get(key)
         if state is None or state.identity.uid != view.uid:
             self._states.pop(key, None)  # that of an earlier run of this name
-            view = await self._fresh(view)
-            try:
-                state = await run_start.begin(self._services, view)
-            except StartRefused as refused:
-                await self._refuse(view, refused)
+            found = await self._begin(await self._fresh(view))
+            if found is None:
                 return
-            if state.storage is not None:
-                await self._probe.know(state.storage.endpoint)
+            view, state = found
             self._states[key] = state
+        await self.turns.make_way(view)
         await self._advance(key, view, state)
+
+    async def _begin(self, view: RunView) -> tuple[RunView, RunState] | None:
+        """Begin a run, or take it up again; None if it waits, or can never start."""
+        in_turn = bool(view.group) and view.phase is not RunPhase.RUNNING
+        try:
+            if in_turn:
+                run_start.check(view)
+                asked = await self.turns.ask(view)
+                if asked is None:
+                    return None
+                view = asked
+            state = await run_start.begin(self._services, view)
+        except StartRefused as refused:
+            await self._refuse(view, refused)
+            return None
+        if state.storage is not None:
+            await self._probe.know(state.storage.endpoint)
+        if in_turn:
+            await self._write(view, state, version=view.resource_version)
+            self.turns.waited(view)
+        return view, state
 
     async def _fresh(self, view: RunView) -> RunView:
         """The run as it is now, if the leader before may have written what the cache lacks."""
@@ -196,7 +216,7 @@ class RunController:
         error: Exception | None = None
         failures: list[tuple[str, Failure]] = []
         for _ in range(_ROUNDS):
-            self._take(state, found)
+            self._take(view, state, found)
             failures += found.failures
             try:
                 again = await self._applier.apply(state, found.actions)
@@ -205,7 +225,7 @@ class RunController:
             except Exception as failed:  # noqa: BLE001 - raised again below
                 # The status is written all the same: it says what is wrong.
                 error, found = failed, await self._confirmed_plan(view, state)
-                self._take(state, found)
+                self._take(view, state, found)
                 failures += found.failures
                 break
             if not again:
@@ -225,8 +245,10 @@ class RunController:
         if error is not None:
             raise error
 
-    def _take(self, state: RunState, found: Plan) -> None:
+    def _take(self, view: RunView, state: RunState, found: Plan) -> None:
         state.ledger, state.phase, state.message = found.ledger, found.phase, found.message
+        if state.phase is RunPhase.CANCELLED:
+            state.message = state.message or view.spec.get("cancelReason") or ""
 
     def _pods_of(self, view: RunView) -> dict[tuple[str, int], PodRecord]:
         pods = self._services.pods.of(view.namespace, view.name)
@@ -330,23 +352,25 @@ class RunController:
             for name, record in state.ledger.items()
         )
 
-    async def _write(self, view: RunView, state: RunState) -> None:
+    async def _write(self, view: RunView, state: RunState, *, version: str = "") -> None:
         services = self._services
         status = run_status.build(state, generation=view.generation, now=services.clock())
         patch = run_status.difference(state.written, status)
         if not patch:
             return
-        await self._patch(view, patch)
+        await self._patch(view, patch, version=version)
         state.written, state.written_at, state.recorded = status, time.monotonic(), True
         if state.phase.final:
             transitions.run_ended(services, state)
             if view.workflow:
                 services.queue.add(Key("workflow", view.namespace, view.workflow))
 
-    async def _patch(self, view: RunView, patch: Mapping[str, Any]) -> None:
+    async def _patch(self, view: RunView, patch: Mapping[str, Any], *, version: str = "") -> None:
+        """Write the status; with `version` only onto this version of the run."""
         if not self._services.is_leader():
             raise NotLeading
-        body = {"metadata": {"uid": view.uid}, "status": patch}
+        metadata = {"uid": view.uid, **({"resourceVersion": version} if version else {})}
+        body = {"metadata": metadata, "status": patch}
         writes = self._services.metrics.status_writes_total
         try:
             await self._services.client.merge_patch(
@@ -362,12 +386,9 @@ class RunController:
         writes.labels("GradientRun", "ok").inc()
 
     async def _refuse(self, view: RunView, refused: StartRefused) -> None:
+        reason, message, now = refused.reason, str(refused), self._services.clock()
         status = run_status.refused(
-            view.status,
-            reason=refused.reason,
-            message=str(refused),
-            generation=view.generation,
-            now=self._services.clock(),
+            view.status, reason=reason, message=message, generation=view.generation, now=now
         )
         await self._patch(view, status)
         self._services.metrics.runs_finished_total.labels(RunPhase.FAILED.value).inc()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gradient_operator.api.run import RunSpec
 from gradient_operator.api.times import parse_time
 from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.ledger import load_jobs, load_volumes
@@ -28,11 +29,7 @@ async def begin(services: Services, view: RunView) -> RunState:
         StartRefused: the run can never start; the reason goes into its status.
         KubeError: the API server does not answer; try again.
     """
-    try:
-        spec = parse_run(view.spec)
-        workflow = compile_file(spec.definition, given=spec.inputs or {}).workflow
-    except Refused as refused:
-        raise StartRefused("InvalidDefinition", refused.summary()) from None
+    spec, workflow = check(view)
     policy = spec.policy or Policy()
     provider = policy.datasets.provider
     status = view.status
@@ -67,6 +64,19 @@ async def begin(services: Services, view: RunView) -> RunState:
     )
     choose_volumes(services, state)
     return state
+
+
+def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
+    """Read and compile the definition of a run with the values that it was given.
+
+    Raises:
+        StartRefused: it is not valid.
+    """
+    try:
+        spec = parse_run(view.spec)
+        return spec, compile_file(spec.definition, given=spec.inputs or {}).workflow
+    except Refused as refused:
+        raise StartRefused("InvalidDefinition", refused.summary()) from None
 
 
 def _storage(services: Services, view: RunView, provider: str | None) -> tuple[Storage | None, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from gradient_operator.api.times import format_time
 from gradient_operator.controllers import conditions, ledger
+from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.engine import verdict
 from gradient_operator.engine.model import RunPhase
@@ -61,6 +62,27 @@ def refused(
             now=now,
         ),
     }
+
+
+def unstarted(
+    view: RunView, *, phase: RunPhase, reason: str, message: str, now: float
+) -> dict[str, Any]:
+    """The status of a valid run that waits for its turn, or that ended without having had one."""
+    status: dict[str, Any] = {
+        "observedGeneration": view.generation,
+        "phase": phase.value,
+        "progress": f"0/{len(view.spec.get('definition', {}).get('jobs', {}))}",
+        "message": ledger.cut(message, ledger.FAILURE_MESSAGE_LIMIT) or "",
+        "conditions": conditions.merge(
+            view.status.get("conditions", ()),
+            conditions.of_run(phase, reason=reason, message=message, accepted=True),
+            generation=view.generation,
+            now=now,
+        ),
+    }
+    if phase.final:
+        status["finishedAt"] = format_time(now)
+    return status
 
 
 def _reason(state: RunState) -> str:

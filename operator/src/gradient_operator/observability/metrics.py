@@ -49,6 +49,9 @@ class Metrics:
     # Runs and jobs: what users notice.
     runs: Gauge = _gauge("Runs that exist, by phase.", "phase")
     runs_finished_total: Counter = _counter("Runs that ended, by result.", "result")
+    run_wait_concurrency_seconds: Histogram = _histogram(
+        "Time that a run waited for its turn in its concurrency group.", buckets=_WAITS
+    )
     job_duration_seconds: Histogram = _histogram(
         "Time from a job's start to its end.", "instance_type", "result", buckets=_JOBS
     )
