@@ -192,10 +192,6 @@ REFUSED = {
         make_workflow().job("a").uses("container@v1", args=["true"]),
         "jobs.a.with: has no image: container@v1 needs one",
     ),
-    "several branches in one text": (
-        make_workflow(on={"github": {"branches": {"only": "main, dev"}}}).job("a"),
-        "on.github.branches.only: is one name: write the list as `include: [main, dev]`",
-    ),
     "a script without script": (
         make_workflow().job("a").uses("script@v1", image="bash:5"),
         "jobs.a.with: has no script: script@v1 needs one",

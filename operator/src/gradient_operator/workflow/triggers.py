@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from gradient_operator.api.triggers import GithubTrigger, RefFilter
 from gradient_operator.api.workflow import WorkflowInput, WorkflowSpec
 from gradient_operator.workflow import branches, cron, group, manual
 from gradient_operator.workflow.state import Compilation
@@ -28,10 +27,7 @@ def check(state: Compilation, *, own: Mapping[str, WorkflowInput]) -> None:
     group.check(state)
     branches.check(state)
     on = state.file.on
-    if on is None:
-        return
-    _check_names(state, on.github)
-    if on.schedule is None:
+    if on is None or on.schedule is None:
         return
     if not on.schedule:
         text = "has no entry: write `- cron: '30 6 * * *'` below it, or remove it"
@@ -43,15 +39,6 @@ def check(state: Compilation, *, own: Mapping[str, WorkflowInput]) -> None:
             path = ("on", "schedule", index, problem.field)
             state.error(path, str(problem), "bad-schedule")
     _check_nobody_is_asked(state, own)
-
-
-def _check_names(state: Compilation, github: GithubTrigger | None) -> None:
-    """A list in one text would name a branch that does not exist: nothing would ever start."""
-    for kind in ("branches", "tags"):
-        names: RefFilter | None = getattr(github, kind, None)
-        if names is not None and names.only is not None and "," in names.only:
-            text = f"is one name: write the list as `include: [{names.only}]`"
-            state.error(("on", "github", kind, "only"), text, "name-list")
 
 
 def _check_nobody_is_asked(state: Compilation, own: Mapping[str, WorkflowInput]) -> None:

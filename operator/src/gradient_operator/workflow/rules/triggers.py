@@ -35,23 +35,7 @@ jobs:
 """
 _OPTIONS: Final = "options: [small, large], default: small"
 
-_PUSH: Final = f"""\
-on:
-  github:
-    branches:
-      include: [main, develop]
-{_JOBS}"""
-
 RULES: Final = (
-    Rule(
-        id="name-list",
-        severity="error",
-        title="`only` holds several names in one text",
-        why="`only` is the name of one branch or tag, and one with a comma does not exist: no "
-        "push would ever start a run. Several stand under `include`, as a list.",
-        wrong=_PUSH.replace("include: [main, develop]", "only: main, develop"),
-        right=_PUSH,
-    ),
     Rule(
         id="bad-schedule",
         severity="error",
