@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import yaml
 
+from gradient_operator.workflow.blocks import EndedBlock, ended_too_early
 from gradient_operator.workflow.positions import Position, position_of
 
 
@@ -108,15 +109,47 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Explanation:
     if mark is None:
         return Explanation(f"this is no YAML: {problem}", Position(1, 1), "yaml-syntax")
     position = position_of(mark)
-    line = text[mark.index - mark.column :].partition("\n")[0]
-    indentation = line[: len(line) - len(line.lstrip())]
-    if "\t" in indentation:
-        column = indentation.index("\t") + 1
+    lines = text.split("\n")
+    failed = position.line - 1
+    line = lines[failed] if failed < len(lines) else ""
+    if (space := _odd_space(line)) is not None:
         sentence = "a tab in the indentation; YAML wants spaces here"
-        return Explanation(sentence, Position(position.line, column), "yaml-tab")
+        if line[space] != "\t":
+            sentence = "a space that is none in the indentation; retype it as a plain space"
+        return Explanation(sentence, Position(position.line, space + 1), "yaml-tab")
+    block = ended_too_early(lines, failed)
+    if block is not None:
+        return _of_block(block, lines[block.ends])
     hint = next((hint for hint in _HINTS if hint.says in problem), None)
     if hint is None:
         return Explanation(f"this is no YAML: {problem}", position, "yaml-syntax")
     if hint.at_start and error.context_mark is not None:
         position = position_of(error.context_mark)
     return Explanation(hint.sentence, position, hint.rule)
+
+
+def _odd_space(line: str) -> int | None:
+    """Where in the indentation of a line something else than a plain space stands."""
+    indentation = line[: len(line) - len(line.lstrip())]
+    return next((at for at, each in enumerate(indentation) if each not in " \r\n"), None)
+
+
+def _of_block(block: EndedBlock, line: str) -> Explanation:
+    position = Position(block.ends + 1, len(line) - len(line.lstrip(" ")) + 1)
+    if block.heredoc:
+        sentence = (
+            f"this line ends the script while its heredoc <<{block.heredoc} of line "
+            f"{block.opened + 1} is open; indent the heredoc like the script, YAML removes that "
+            "again"
+        )
+    elif line.lstrip().startswith("#"):
+        sentence = (
+            f"a comment that stands so far left ends the text of line {block.begins + 1}; give "
+            "it the indentation of the text"
+        )
+    else:
+        sentence = (
+            f"this line ends the text of line {block.begins + 1}, as it stands further left; "
+            f"indent it by {block.indentation} spaces"
+        )
+    return Explanation(sentence, position, "script-indent")
