@@ -86,14 +86,21 @@ def script(text):
     return job(**{"with": f'{{image: x, script: "{text}"}}'}).encode()
 
 
+def many_jobs(field):
+    """As many as a file may have, each with this field."""
+    return ("jobs:\n" + "".join(f"  j{at}: {{{field}}}\n" for at in range(1_000))).encode()
+
+
 HOSTILE = {
     "unknown keys": b"".join(b"k%d: 1\n" % number for number in range(90_000)),
     "unknown needs": job(needs=f"[{', '.join(f'n{i}' for i in range(900))}]").encode(),
-    "needs of many jobs": b"jobs:\n"
-    + b"".join(
-        b"  j%d: {needs: [%s]}\n" % (at, b",".join(b"x%d" % need for need in range(150)))
-        for at in range(1_000)
+    "needs of many jobs": many_jobs("needs: [x1, x2" + ", y" * 150 + "]"),
+    "sources of many jobs": many_jobs(
+        f"inputs: {{{', '.join(f'i{at}: x{at}.outputs.y' for at in range(20))}}}"
     ),
+    "all need all": many_jobs(f"needs: [{', '.join(f'j{at}' for at in range(100))}]"),
+    "a chain": b"jobs:\n"
+    + b"".join(b"  j%d: {needs: [j%d]}\n" % (at, at + 1) for at in range(1_400)),
     "wrong values": b"jobs:\n  a:\n    env:\n"
     + b"".join(b"      k%d: 1\n" % number for number in range(60_000)),
     "many jobs": b"jobs:\n" + b"".join(b"  j%d:\n" % number for number in range(80_000)),

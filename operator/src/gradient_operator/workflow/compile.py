@@ -91,7 +91,7 @@ def compile_file(
     errors = [problem for problem in problems if problem.severity == "error"]
     warnings = tuple(problem for problem in problems if problem.severity == "warning")
     if errors:
-        raise Refused((*errors, *warnings))
+        raise Refused((*errors, *warnings), state.hidden)
     # By the jobs of the file, so that the combinations of a matrix stay together.
     ordered = {each.name: jobs[each.name] for name in graph.order(all_needs) for each in made[name]}
     workflow = CompiledWorkflow(
@@ -119,6 +119,8 @@ def _needs(state: Compilation, name: str, job: Job) -> tuple[str, ...]:
         path = ("jobs", name, "needs", index)
         if need == name:
             state.error(path, "is the job itself", "self-need")
+        elif need not in state.file.jobs and state.full:
+            state.hidden += 1
         elif need not in state.file.jobs:
             hint = nearest(need, state.file.jobs, "there is no other job")
             state.error(path, f"{need!r} is not a job; {hint}", "unknown-need")

@@ -2,8 +2,12 @@
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 
 _SHOWN = 8
+_COMPARED = 200
+_DIFFERENCE = 8
+"""In length: what is longer or shorter by more is no slip."""
 _LONGEST = 64
 """Characters of a name that is compared: none is longer."""
 
@@ -17,7 +21,8 @@ def nearest(name: str, known: Iterable[str], none: str) -> str:
     by_lower = {other.lower(): other for other in names}
     if name.lower() in by_lower:
         return f"did you mean {by_lower[name.lower()]!r}?"
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    alike = (other for other in names if abs(len(other) - len(name)) <= _DIFFERENCE)
+    near = difflib.get_close_matches(name, islice(alike, _COMPARED), n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     if not names:

@@ -32,6 +32,8 @@ def inputs(state: Compilation, made: Combination) -> tuple[JobInput, ...]:
     """
     found: list[JobInput] = []
     for slot, value in (made.job.inputs or {}).items():
+        if state.full:
+            break
         path = ("jobs", made.base, "inputs", slot)
         if isinstance(value, api.JobInput):
             resolved = _declared(state, path, slot, value)

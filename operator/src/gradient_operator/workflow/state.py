@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gradient_operator.api.run import RunInput
 from gradient_operator.api.workflow import GradientFile, Job
-from gradient_operator.workflow.model import EnvVar, Problem
+from gradient_operator.workflow.model import MAX_PROBLEMS, EnvVar, Problem
 from gradient_operator.workflow.references import parse_secret
 
 
@@ -44,12 +44,28 @@ class Compilation:
     origins: dict[str, str] = field(default_factory=dict)
     """The job of the file that a combination was made of: problems are shown there."""
 
+    errors: int = 0
+    hidden: int = 0
+    """Problems beyond `MAX_PROBLEMS` of their severity, which are counted only."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there are so many errors that looking for more helps nobody."""
+        return self.errors >= MAX_PROBLEMS
+
     def error(self, path: tuple[str | int, ...], message: str, rule: str) -> None:
         """Note a reason to refuse the file."""
+        if self.full:
+            self.hidden += 1
+            return
+        self.errors += 1
         self.problems.append(Problem(self._in_file(path), message, rule))
 
     def warn(self, path: tuple[str | int, ...], message: str, rule: str) -> None:
         """Note something that its author should look at."""
+        if len(self.problems) - self.errors >= MAX_PROBLEMS:
+            self.hidden += 1
+            return
         self.problems.append(Problem(self._in_file(path), message, rule, "warning"))
 
     def _in_file(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
