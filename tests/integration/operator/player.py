@@ -1,6 +1,7 @@
-"""Plays the kubelet of many runs at once: every Pod succeeds, and its uploader says what it should.
+"""Plays the kubelets and the storage of many runs at once, and keeps the books.
 
-It also keeps the books: which Pods came, and in what order they came and ended.
+Every claim gets a volume on the node that the scheduler chose; every Pod succeeds, and its uploader
+says what it should. The books tell which Pods came, and what had ended before they came.
 """
 
 import asyncio
@@ -12,12 +13,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradient_operator.kube.client import KubeClient
-from gradient_operator.kube.resources import PODS
+from gradient_operator.kube.resources import CLAIMS, PODS, Resource
 from tests.integration.operator.kubelet import Pod, container, ended, helpers
 
 POLL_SECONDS = 0.1
 TYPES = ("played-cpu", "played-gpu")
 """Machine types whose Pods wait for a player, on the nodes of either pool."""
+
+
+CLASS = "played"
+VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+_NODE = "volume.kubernetes.io/selected-node"
+
+
+def storage_class() -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": CLASS},
+        "provisioner": "gradient.run/played",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "reclaimPolicy": "Retain",
+    }
 
 
 def machine_types() -> list[dict[str, Any]]:
@@ -56,18 +73,22 @@ class Player:
     _ended: set[Job] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _played: set[str] = field(default_factory=set)
+    _task: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
         """Play for as long as the block lasts."""
-        task = asyncio.get_running_loop().create_task(self._play())
+        self._task = asyncio.get_running_loop().create_task(self._play())
         try:
             yield
         finally:
-            failed = task.done()
-            task.cancel()
-            if failed:
-                task.result()
+            self.check()
+            self._task.cancel()
+
+    def check(self) -> None:
+        """Say why it plays no more, if that is so."""
+        if self._task is not None and self._task.done():
+            self._task.result()
 
     async def _play(self) -> None:
         while True:
@@ -79,6 +100,9 @@ class Player:
                 self._notice(pod)
             waiting = [pod for pod in listed.items if self._waits(pod)]
             await asyncio.gather(*(self._end(pod) for pod in waiting))
+            listed = await self.client.list_all(CLAIMS, namespace=self.namespace)
+            unbound = [claim for claim in listed.items if self._lacks_volume(claim)]
+            await asyncio.gather(*(self._provide(claim) for claim in unbound))
             await asyncio.sleep(POLL_SECONDS)
 
     def _notice(self, pod: Pod) -> None:
@@ -113,6 +137,51 @@ class Player:
             namespace=self.namespace,
             subresource="status",
         )
+
+    def _lacks_volume(self, claim: dict[str, Any]) -> bool:
+        metadata = claim["metadata"]
+        return _NODE in metadata.get("annotations", {}) and metadata["uid"] not in self._played
+
+    async def _provide(self, claim: dict[str, Any]) -> None:
+        """Make the volume of a claim; only one node can mount it unless the claim asks for more."""
+        metadata, spec = claim["metadata"], claim["spec"]
+        self._played.add(metadata["uid"])
+        node = metadata["annotations"][_NODE]
+        term = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+        required = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
+        shared = "ReadWriteMany" in spec["accessModes"]
+        body = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {
+                "name": f"played-{metadata['uid']}",
+                "labels": {"gradient.run/played-for": self.namespace},
+            },
+            "spec": {
+                "capacity": spec["resources"]["requests"],
+                "accessModes": spec["accessModes"],
+                "storageClassName": CLASS,
+                "persistentVolumeReclaimPolicy": "Retain",
+                "hostPath": {"path": f"/played/{metadata['uid']}"},
+                "claimRef": {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "namespace": self.namespace,
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                },
+                **({} if shared else {"nodeAffinity": {"required": required}}),
+            },
+        }
+        await self.client.create(VOLUMES, body)
+
+    async def tidy(self) -> None:
+        """Remove the volumes, which outlive the namespace."""
+        listed = await self.client.list_all(
+            VOLUMES, label_selector=f"gradient.run/played-for={self.namespace}"
+        )
+        for volume in listed.items:
+            await self.client.delete(VOLUMES, name=volume["metadata"]["name"])
 
 
 def key(pod: Pod) -> Job:

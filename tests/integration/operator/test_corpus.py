@@ -8,7 +8,7 @@ values of its inputs) is there before.
 import copy
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 
 from gradient_operator.api.run import RunInput
-from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, INSTANCE_TYPES, RUNS
+from gradient_operator.kube.resources import (
+    DATASET_VERSIONS,
+    DATASETS,
+    INSTANCE_TYPES,
+    RUNS,
+    STORAGE_CLASSES,
+)
 from gradient_operator.workflow.compile import compile_file
 from gradient_operator.workflow.loader import FileProblem, load
 from gradient_operator.workflow.model import (
@@ -28,7 +34,12 @@ from gradient_operator.workflow.model import (
 from gradient_operator.workflow.references import DatasetReference, is_version_id, version_id
 from gradient_operator.workflow.validate import parse_file
 from tests.builders import DIGEST
-from tests.integration.operator.player import Player, machine_types
+from tests.integration.operator.player import (
+    CLASS,
+    Player,
+    machine_types,
+    storage_class,
+)
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.storage import Storage
 from tests.integration.operator.waiting import eventually
@@ -39,8 +50,6 @@ MAY_RUN = {"undocumented"}
 """Files that nobody knows of whether they ran; those that are valid here run as well."""
 EVENT = {"event": {"github": {"url": "https://example.org/r.git", "ref": "c0ffee" + "0" * 34}}}
 VERSION = version_id(DIGEST)
-SHARED = {"volumes": {"mode": "ReadWriteMany", "storageClass": "shared"}}
-"""For the oldest files: one volume that all jobs write, on whatever machine, has to be this."""
 
 
 @dataclass(frozen=True)
@@ -170,19 +179,22 @@ async def make_datasets(client, namespace, found: list[Case]) -> None:
         )
 
 
-def shares_a_volume(case: Case) -> bool:
-    return any(
+def volume_policy(case: Case) -> dict[str, Any]:
+    """One volume that jobs on all machines write, as the oldest files have it, has to be shared."""
+    shared = any(
         isinstance(item, SharedVolumeInput)
         for job in case.workflow.jobs.values()
         for item in job.inputs
     )
+    return {"storageClass": CLASS, **({"mode": "ReadWriteMany"} if shared else {})}
 
 
-async def ended(client, namespace, found: list[Case]) -> dict[str, dict[str, Any]]:
+async def ended(client, player: Player, found: list[Case]) -> dict[str, dict[str, Any]]:
     """Wait until all runs have ended; their statuses by name."""
 
     async def ask() -> dict[str, dict[str, Any]]:
-        listed = await client.list_all(RUNS, namespace=namespace)
+        player.check()
+        listed = await client.list_all(RUNS, namespace=player.namespace)
         statuses = {run["metadata"]["name"]: run.get("status", {}) for run in listed.items}
         going = {
             name: {
@@ -200,13 +212,20 @@ async def ended(client, namespace, found: list[Case]) -> dict[str, dict[str, Any
     return await eventually(ask, seconds=200, pause=0.5)
 
 
-async def test_every_valid_file_runs_to_its_end_in_order(operator, client, namespace):
+@pytest.fixture
+async def player(client, namespace) -> AsyncIterator[Player]:
+    await client.apply(STORAGE_CLASSES, storage_class(), name=CLASS, field_manager="tests")
+    made = Player(client, namespace)
+    yield made
+    await made.tidy()
+
+
+async def test_every_valid_file_runs_to_its_end_in_order(operator, client, namespace, player):
     found = cases()
     for body in machine_types():
         name = body["metadata"]["name"]
         await client.apply(INSTANCE_TYPES, body, name=name, field_manager="tests")
     await make_datasets(client, namespace, found)
-    player = Player(client, namespace)
     with player.playing():
         for case in found:
             body = {
@@ -216,11 +235,11 @@ async def test_every_valid_file_runs_to_its_end_in_order(operator, client, names
                 "spec": {
                     "definition": case.data,
                     "inputs": case.inputs,
-                    **({"policy": SHARED} if shares_a_volume(case) else {}),
+                    "policy": {"volumes": volume_policy(case)},
                 },
             }
             await client.create(RUNS, body)
-        statuses = await ended(client, namespace, found)
+        statuses = await ended(client, player, found)
     wrong = {
         case.name: problem
         for case in found

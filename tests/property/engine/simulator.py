@@ -4,7 +4,7 @@
 operator: it sees the Pods only as the watch has brought them, and forgets all when it is killed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gradient_operator.api.workflow import Policy
@@ -25,6 +25,7 @@ from gradient_operator.engine.model import (
     RegisterModel,
     RunPhase,
     UploadResult,
+    VolumeRecord,
 )
 from gradient_operator.engine.planner import plan
 from gradient_operator.workflow.model import CompiledWorkflow
@@ -56,6 +57,7 @@ class World:
     """Jobs whose Pod vanished with its success: they may be run again, or not."""
     cancel: bool = False
     storage_problem: str = ""
+    volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
 
     def set(self, key: Key, **changes: object) -> None:
         self.version += 1
@@ -228,6 +230,7 @@ class Process:
             committed=frozenset(self.committed),
             models=self.models,
             storage_problem=world.storage_problem,
+            volumes=world.volumes,
             cancel=world.cancel,
         )
         found = plan(seen, world.now)

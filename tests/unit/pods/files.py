@@ -74,19 +74,19 @@ def pods_of(path: Path) -> dict[str, Any]:
     """The Pods of a file by job, in the order in which they may start."""
     file = parse_file(load(path.read_bytes().decode(), source=path.name).data)
     workflow = compile_file(file, given={}).workflow
+    return pods_of_workflow(workflow, name=path.stem, git_sha=event_of(file).ref or "")
+
+
+def pods_of_workflow(workflow: CompiledWorkflow, *, name: str, git_sha: str = "") -> dict[str, Any]:
+    """The Pods of a compiled file by job."""
     machines = {job.instance_type: machine(job.instance_type) for job in workflow.jobs.values()}
     run = RunIdentity(
-        name=f"{path.stem}-k5tq3nfd",
-        uid="5a0f7a3e",
-        namespace="team",
-        workflow=path.stem,
-        git_sha=event_of(file).ref or "",
+        name=f"{name}-k5tq3nfd", uid="5a0f7a3e", namespace="team", workflow=name, git_sha=git_sha
     )
-    policy = Policy()
     volumes = choose(
         workflow,
         run=run.name,
-        policy=policy.volumes,
+        policy=Policy().volumes,
         instance_types=machines,
         read_write_many_class=None,
     )
@@ -100,10 +100,10 @@ def pods_of(path: Path) -> dict[str, Any]:
             job=job,
             attempt=1,
             machine=machines[job.instance_type],
-            policy=policy,
+            policy=Policy(),
             settings=SETTINGS,
             inputs=resolve_inputs(
-                job, ledger=ledger, pinned=pinned, volumes=volumes, policy=policy
+                job, ledger=ledger, pinned=pinned, volumes=volumes, policy=Policy()
             ),
             volumes={
                 output.name: volumes[f"{job.name}.{output.name}"]
