@@ -14,6 +14,7 @@ from gradient_operator.workflow.model import Action, CompiledWorkflow
 EXAMPLES = Path(__file__).parents[3] / "examples"
 DIGITS = EXAMPLES / "demo" / ".gradient" / "workflows" / "digits.yaml"
 MANIFESTS = sorted(EXAMPLES.glob("*.yaml"))
+FILES = sorted([*EXAMPLES.glob("*/.gradient/workflows/*.yaml"), *EXAMPLES.glob("inputs-*/*.yaml")])
 OURS = {"policy", "if", "strategy", "concurrency", "timeout-minutes", "continue-on-error"}
 """Keys that the hosted format does not have."""
 
@@ -47,6 +48,28 @@ def test_an_example_is_a_valid_workflow_named_like_its_file(path):
 def test_an_example_starts_with_a_comment_and_is_listed_in_the_readme(path):
     assert path.read_text().startswith("# ")
     assert f"({path.name})" in (EXAMPLES / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_file_is_valid_without_a_warning_and_uses_nothing_but_the_hosted_format(path):
+    loaded = loader.load(path.read_text(), source=path.name)
+    assert workflow_compile.compile_file(validate.parse_file(loaded.data)).warnings == ()
+    assert not keys(loaded.data) & OURS
+    assert f"({path.relative_to(EXAMPLES)})" in (EXAMPLES / "README.md").read_text()
+    assert path.read_text().startswith("# ")
+
+
+def test_stylegan2_has_the_five_jobs_of_the_tutorial_in_their_order():
+    path = EXAMPLES / "stylegan2" / ".gradient" / "workflows" / "stylegan2.yaml"
+    loaded = loader.load(path.read_text(), source=path.name)
+    jobs = workflow_compile.compile_file(validate.parse_file(loaded.data)).workflow.jobs
+    assert {name: set(job.needs) for name, job in jobs.items()} == {
+        "CloneRepo": set(),
+        "FetchNetwork": set(),
+        "PrepareImages": {"CloneRepo"},
+        "Train": {"CloneRepo", "PrepareImages"},
+        "Generate": {"CloneRepo", "FetchNetwork", "Train"},
+    }
 
 
 def test_the_demo_uses_nothing_but_the_hosted_format():
