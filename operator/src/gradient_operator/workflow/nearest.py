@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 _SHOWN = 8
-_COMPARED = 200
+_COMPARED = 1_000
 _DIFFERENCE = 8
 """In length: what is longer or shorter by more is no slip."""
 _LONGEST = 64
