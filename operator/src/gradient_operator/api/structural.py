@@ -53,7 +53,7 @@ def structural_schema(model: type[BaseModel], *, decorate: Decorator | None = No
             that structural schemas do not have.
     """
     source = model.model_json_schema(by_alias=True)
-    models = {each.__name__: each for each in _models_within(model)}
+    models = {each.__name__: each for each in models_within(model)}
     return _Converter(source, models, decorate).convert(source, path=model.__name__)
 
 
@@ -108,7 +108,7 @@ class _Converter:
         if "items" in node:
             children["items"] = self.convert(node["items"], path=f"{path}[]")
         if "properties" in node:
-            docs = _field_docs(self._models[node["title"]])
+            docs = field_docs(self._models[node["title"]])
             children["properties"] = {
                 name: self.convert(
                     {**child, "description": docs[name]} if name in docs else child,
@@ -144,7 +144,7 @@ def _description(node: Schema) -> str:
     return f"{text} Default: {spelled}.".strip()
 
 
-def _field_docs(model: type[BaseModel]) -> dict[str, str]:
+def field_docs(model: type[BaseModel]) -> dict[str, str]:
     """The docstrings below the fields of a model and its bases, by the fields' outside names."""
     docs: dict[str, str] = {}
     for base in reversed(model.__mro__):
@@ -166,11 +166,11 @@ def _docstrings_below(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
             yield field.target.id, inspect.cleandoc(str(text.value.value))
 
 
-def _models_within(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_within(annotation: Any) -> Iterator[type[BaseModel]]:
     """The models that an annotation is made of, and those of their fields."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
         for field in annotation.model_fields.values():
-            yield from _models_within(field.annotation)
+            yield from models_within(field.annotation)
     for part in get_args(annotation):
-        yield from _models_within(part)
+        yield from models_within(part)

@@ -17,6 +17,7 @@ from gradient_operator.cli.lazy_group import LazyGroup, OutputClosed
 COMMANDS: Final = {
     "lint": "gradient_operator.cli.lint",
     "manifest": "gradient_operator.cli.manifest",
+    "schema": "gradient_operator.cli.schema",
     "run": "gradient_operator.cli.run",
     "runs": "gradient_operator.cli.runs",
     "show": "gradient_operator.cli.show",
