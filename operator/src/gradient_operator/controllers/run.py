@@ -129,8 +129,7 @@ class RunController:
         try:
             if in_turn:
                 run_start.check(view)
-                asked = await self.turns.ask(view)
-                if asked is None:
+                if (asked := await self.turns.ask(view)) is None:
                     return None
                 view = asked
             state = await run_start.begin(self._services, view)
