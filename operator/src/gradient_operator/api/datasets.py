@@ -41,11 +41,32 @@ class StorageProviderSpec(Model):
     """A Secret of this namespace with the keys `accessKeyId` and `secretAccessKey`."""
 
 
+class ObjectSum(Model):
+    """A number of objects in a bucket, and their bytes."""
+
+    objects: int = Field(default=0, ge=0)
+    bytes: int = Field(default=0, ge=0)
+
+
+class Collection(Model):
+    """What the last garbage collection of a bucket found and did."""
+
+    finished_at: Timestamp
+    versions: int = Field(default=0, ge=0)
+    reachable: ObjectSum = ObjectSum()
+    young: ObjectSum = ObjectSum()
+    """Not needed yet, and too young to be marked."""
+    marked: ObjectSum = ObjectSum()
+    """Not needed, and waiting for the end of their grace."""
+    deleted: ObjectSum = ObjectSum()
+
+
 class StorageProviderStatus(Model):
-    """Whether the endpoint answers."""
+    """What is known of the bucket."""
 
     observed_generation: int = Field(default=0, ge=0)
     conditions: Conditions = []
+    collection: Collection | None = None
 
 
 class Retention(Model):

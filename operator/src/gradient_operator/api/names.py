@@ -30,6 +30,9 @@ LABEL_POOL: Final = f"{GROUP}/pool"
 ANNOTATION_STRING: Final = f"string.{GROUP}"
 """Prefix of the annotations `string.gradient.run/<input>` whose values become string inputs."""
 
+LABEL_COLLECTOR: Final = f"{GROUP}/collector"
+"""On a collector's Pods: the GradientStorageProvider whose bucket it collects, or `default`."""
+
 ANNOTATION_MADE_AT: Final = f"{GROUP}/made-at"
 """On a version that was recovered from its bucket: when it was made first."""
 

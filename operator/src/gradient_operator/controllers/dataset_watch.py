@@ -26,7 +26,7 @@ class DatasetWatch:
         services: Services,
         *,
         namespace: str | None,
-        changed: Callable[[DatasetView], None] = lambda _: None,
+        changed: Callable[[DatasetView], None] | None = None,
     ) -> None:
         self._services = services
         self._uses = Uses()
@@ -52,7 +52,7 @@ class DatasetWatch:
             datasets=self.datasets.items,
             versions=self._index,
             uses=self._uses,
-            changed=changed,
+            changed=changed or (lambda _: None),
         )
 
     def start(self, group: asyncio.TaskGroup) -> None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers import rim
+from gradient_operator.controllers.catalogue import CatalogueMirror
+from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run import RunController
@@ -124,7 +126,17 @@ class Operator:
         self._workflow_controller = WorkflowController(
             services, workflows=self._rim.workflows, runs=self._runs.items
         )
-        self._datasets = DatasetWatch(services, namespace=watched)
+        self._collections = CollectionReports(services, namespace=watched)
+        self._catalogue = (
+            CatalogueMirror(client, DefaultStore(storage).impatient, metrics)
+            if storage is not None
+            else None
+        )
+        self._datasets = DatasetWatch(
+            services,
+            namespace=watched,
+            changed=self._catalogue.note if self._catalogue is not None else None,
+        )
         self._count_runs()
 
     def _count_runs(self) -> None:
@@ -194,6 +206,9 @@ class Operator:
         freeze_heap()
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")
+        group.create_task(self._collections.run(), name="collections")
+        if self._catalogue is not None:
+            group.create_task(self._catalogue.run(), name="catalogue")
         for number in range(self._config.workers):
             group.create_task(self._work(), name=f"worker {number}")
         await rim.run(self._rim, namespace=self._config.watch_namespace, identity=self._identity)

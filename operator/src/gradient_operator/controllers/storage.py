@@ -20,8 +20,9 @@ from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.errors import DatasetError
 from gradient_operator.datasets.layout import run_key
 from gradient_operator.datasets.location import StorageLocation
+from gradient_operator.datasets.pool import Cancellation
 from gradient_operator.datasets.result import UploadResult, read_result
-from gradient_operator.datasets.store import BlobStore
+from gradient_operator.datasets.store import BlobStore, RetryPolicy
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import AlreadyExists
 from gradient_operator.kube.resources import SECRETS
@@ -138,6 +139,14 @@ class DefaultStore:
             await asyncio.to_thread(lambda: self._open().put(run_key(pod_uid, "abort"), b"{}"))
         except (DatasetError, OSError) as error:
             logger.warning("cannot tell the uploader of Pod %s to stop: %s", pod_uid, error)
+
+    def impatient(self) -> BlobStore:
+        """The bucket, for those who try again later themselves.
+
+        Raises:
+            DatasetError: its keys cannot be read.
+        """
+        return self._open().with_retry(RetryPolicy(elapsed=0), Cancellation())
 
     def _open(self) -> BlobStore:
         if self._store is None:

@@ -95,6 +95,23 @@ class Metrics:
         "Bytes of files in dataset versions deleted by retention, shared ones counted each time."
     )
 
+    catalogue_failures_total: Counter = _counter(
+        "Failed attempts to mirror names and tags of datasets into the bucket, for recovery."
+    )
+
+    storage_objects: Gauge = _gauge(
+        "Objects in a bucket at its last collection, by state.", "namespace", "provider", "state"
+    )
+    storage_bytes: Gauge = _gauge(
+        "Bytes in a bucket at its last collection, by state.", "namespace", "provider", "state"
+    )
+    storage_collected_timestamp_seconds: Gauge = _gauge(
+        "When the last collection of a bucket ended well.", "namespace", "provider"
+    )
+    storage_collection_failed: Gauge = _gauge(
+        "1 if the last collection of a bucket failed, else 0.", "namespace", "provider"
+    )
+
     # Reconciling.
     reaction_seconds: Histogram = _histogram(
         "Time from noticing that a job became ready to the request that creates its Pod."

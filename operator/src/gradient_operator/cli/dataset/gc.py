@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from gradient_operator.datasets.collect import Report
     from gradient_operator.datasets.marking import Roots
     from gradient_operator.datasets.store import BlobStore
+
+
+_MOST_TOLD: Final = 10
+"""Missing versions in a report, which has to fit into a termination message."""
 
 
 @click.command(name="gc")
@@ -68,7 +72,8 @@ def command(
         if not dry_run:
             run_async(_record(store, provider, target))
     if report is not None:
-        report.write_text(json.dumps(as_dict(found), separators=(",", ":")))
+        told = as_dict(found) | {"missing": list(found.missing[:_MOST_TOLD])}
+        report.write_text(json.dumps(told, separators=(",", ":")))
     if output == "json":
         click.echo(json.dumps(as_dict(found), indent=2))
         return

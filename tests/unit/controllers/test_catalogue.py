@@ -1,0 +1,101 @@
+"""What the cluster calls its data stands in the bucket soon after, and nothing waits for it."""
+
+import pytest
+from obstore.store import MemoryStore
+
+from gradient_operator.controllers.catalogue import CatalogueMirror
+from gradient_operator.controllers.dataset_records import project_dataset
+from gradient_operator.dataset_versions import Content, commit
+from gradient_operator.datasets.backend import ObstoreBackend
+from gradient_operator.datasets.catalog import DatasetRecord, VersionRecord, read_all
+from gradient_operator.datasets.errors import StorageUnavailableError
+from gradient_operator.kube.resources import DATASETS
+from gradient_operator.observability.metrics import Metrics
+from gradient_operator.workflow.references import DatasetReference
+from tests.unit.controllers.memory_api import MemoryApi
+from tests.unit.datasets.trees import faulty_store
+
+FIRST, SECOND = "ab" * 32, "cd" * 32
+
+
+class World:
+    def __init__(self):
+        self.api = MemoryApi()
+        self.backend = ObstoreBackend(MemoryStore(), "memory")
+        self.restart()
+
+    def restart(self):
+        self.store, self.faults = faulty_store(self.backend)
+        self.mirror = CatalogueMirror(self.api, lambda: self.store, Metrics())
+
+    async def put(self, digest, **changes):
+        content = Content(digest=digest, bytes=7, files=2)
+        place = {"namespace": "ns", "dataset": DatasetReference("cats"), **changes}
+        await commit(self.api, content=content, **place)
+
+    async def look(self):
+        for item in self.api.all(DATASETS).values():
+            self.mirror.note(project_dataset(item))
+        await self.mirror.flush()
+
+    def records(self):
+        found = list(read_all(self.store))
+        datasets = [each for each in found if isinstance(each, DatasetRecord)]
+        versions = [each.spec["digest"] for each in found if isinstance(each, VersionRecord)]
+        return datasets, sorted(versions)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+async def test_names_versions_and_tags_are_mirrored(world):
+    await world.put(FIRST)
+    await world.put(SECOND)
+    await world.look()
+    (dataset,), versions = world.records()
+    assert (dataset.name, dataset.latest, versions) == ("cats", SECOND, [FIRST, SECOND])
+    world.api.all(DATASETS)["cats"]["spec"]["tags"] = {"best": "a" * 12}
+    await world.look()
+    assert world.records()[0][0].spec["tags"] == {"best": "a" * 12}
+
+
+async def test_what_is_there_is_not_written_again(world):
+    await world.put(FIRST)
+    await world.look()
+    world.faults.calls.clear()
+    await world.look()
+    assert world.faults.count("put") == 0
+    world.restart()
+    await world.look()
+    assert world.faults.count("put") == 1  # the dataset's, which may have changed meanwhile
+
+
+async def test_datasets_of_a_namespaces_own_provider_are_left_to_its_collector(world):
+    await world.put(FIRST, provider="ours")
+    await world.look()
+    assert world.records() == ([], [])
+
+
+async def test_what_the_storage_did_not_take_is_tried_again(world):
+    await world.put(FIRST)
+
+    def fail(operation, key):
+        raise StorageUnavailableError("down")
+
+    world.faults.on_call = fail
+    with pytest.raises(StorageUnavailableError):
+        await world.look()
+    world.faults.on_call = lambda *_: None
+    await world.mirror.flush()
+    assert world.records()[1] == [FIRST]
+
+
+async def test_a_deleted_dataset_is_no_trouble(world):
+    await world.put(FIRST)
+    view = project_dataset(world.api.all(DATASETS)["cats"])
+    del world.api.objects["gradientdatasets", "ns", "cats"]
+    world.mirror.note(view)
+    await world.mirror.flush()
+    assert world.records() == ([], [])
