@@ -28,7 +28,8 @@ def unclosed(text: str) -> Heredoc | None:
     nearly: int | None = None
     for number, line in enumerate(text.split("\n")):
         if opened is None:
-            match = None if line.lstrip().startswith("#") else _OPENS.search(line)
+            nothing = line.lstrip().startswith("#") or "((" in line
+            match = None if nothing else _OPENS.search(line)
             if match is not None:
                 opened = match["quoted"] or match["word"], bool(match["dash"]), number
                 nearly = None

@@ -63,7 +63,8 @@ def lint(raw: bytes, *, source: str) -> Report:
             hidden += more
             found += (_finding(document, root, problem, lines) for problem in problems)
     except FileProblem as problem:
-        found.append(_of_text(problem))
+        # What comes before is most likely wrong for the same reason.
+        return Report((_of_text(problem),))
     found.sort(key=lambda finding: (finding.severity, finding.span))
     shown = sorted(found[:MAX_FINDINGS], key=lambda finding: finding.span)
     return Report(tuple(shown), hidden + len(found) - len(shown))

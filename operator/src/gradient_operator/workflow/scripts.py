@@ -88,7 +88,7 @@ def _missing_inputs(name: str, job: Job) -> Iterator[Problem]:
             first = found.text.find(f"/inputs/{wanted}") == start - len("/inputs/")
             if wanted in declared or not first or _is_comment(found.text, start):
                 continue
-            if _GOES_INTO.search(found.text, 0, start):
+            if _GOES_INTO.search(found.text, 0, match.start()):
                 continue
             near = nearest_key(wanted, declared)
             hint = f"did you mean {near!r}?" if near else "declare it under `inputs`"

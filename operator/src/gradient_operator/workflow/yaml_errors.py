@@ -109,7 +109,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Explanation:
     if mark is None:
         return Explanation(f"this is no YAML: {problem}", Position(1, 1), "yaml-syntax")
     position = position_of(mark)
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     failed = position.line - 1
     line = lines[failed] if failed < len(lines) else ""
     if (space := _odd_space(line)) is not None:
