@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import Cluster, script
+from tests.e2e.cluster import IMAGE, ROOT, Cluster, script
+from tests.integration.helpers.git_server import PASSWORD
 
 ENDPOINT = "http://seaweedfs.gradient-system.svc:8333"
 CPU = {"resources": {"instance-type": "C4"}}
@@ -211,3 +212,105 @@ END
         },
     )
     await cluster.succeeded("places")
+
+
+GIT_SERVER = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, "/program")
+from git_server import git, serve
+
+with serve(Path("/tmp/served"), host="git-server", port=8080) as server:
+    lib = server.make("private-lib", file="lib")
+    top = server.make("private-top", file="one")
+    git(top, "tag", "v1")
+    server.commit(top, "two", file="two")
+    server.commit_large(top, "model.bin", b"weights" * 1000)
+    commit = git(lib, "rev-parse", "HEAD")
+    server.add_submodules(top, ("lib", "../private-lib.git", commit))
+    print("ready", flush=True)
+    threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def git_server(cluster: Cluster) -> str:
+    """A server with private repositories in the namespace; returns the URL of one."""
+    program = ROOT / "tests" / "integration" / "helpers" / "git_server.py"
+    data = {"git_server.py": program.read_text(), "main.py": GIT_SERVER}
+    labels = {"app": "git-server"}
+    pod = {
+        "containers": [
+            {
+                "name": "server",
+                "image": IMAGE,
+                "command": ["python3", "/program/main.py"],
+                "ports": [{"containerPort": 8080}],
+                "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+                "volumeMounts": [{"name": "program", "mountPath": "/program"}],
+            }
+        ],
+        "volumes": [{"name": "program", "configMap": {"name": "git-server"}}],
+    }
+    objects = [
+        {"kind": "ConfigMap", "data": data},
+        {
+            "kind": "Service",
+            "spec": {"selector": labels, "ports": [{"port": 8080, "targetPort": 8080}]},
+        },
+        {"kind": "Pod", "spec": pod},
+    ]
+    for item in objects:
+        metadata = {"name": "git-server", "labels": labels}
+        body = {"apiVersion": "v1", "metadata": metadata, **item}
+        cluster.kubectl("apply", "-f", "-", text=json.dumps(body))
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/git-server", "--timeout=120s")
+    cluster.kubectl(
+        "create", "secret", "generic", "gradient-secrets", f"--from-literal=TOKEN={PASSWORD}"
+    )
+    return "http://git-server:8080/private-top.git"
+
+
+async def test_a_private_repository_comes_with_submodules_and_files_in_lfs(
+    cluster: Cluster, git_server: str
+) -> None:
+    def clone(**parameters: str) -> dict[str, Any]:
+        given = {"url": git_server, "password": "secret:TOKEN", **parameters}
+        outputs = {"repo": {"type": "volume"}}
+        return {**CPU, "uses": "git-checkout@v1", "outputs": outputs, "with": given}
+
+    check = """
+        set -e
+        cd /inputs/repo
+        test "$(cat file)" = two
+        test "$(cat lib/file)" = lib
+        test "$(wc -c <model.bin)" = 7000
+        test "$(git -c safe.directory='*' rev-list --count HEAD)" = 4
+        ! grep -rq t0ken .git
+    """
+    wrong = clone(username="robot", password="wrong")
+    await cluster.start(
+        "private",
+        {
+            "clone": clone(),
+            "check": script(check, needs=["clone"], inputs={"repo": "clone.outputs.repo"}),
+            "tag": clone(ref="$WANTED", path="/outputs/repo/sub") | {"env": {"WANTED": "v1"}},
+            "check-tag": script(
+                "test $(cat inputs/repo/sub/file) = one",
+                needs=["tag"],
+                inputs={"repo": "tag.outputs.repo"},
+            ),
+            "wrong": wrong,
+            "nowhere": clone(ref="no-such-branch"),
+        },
+    )
+    status = await cluster.ended("private")
+    jobs = {name: job["phase"] for name, job in status["jobs"].items()}
+    right = dict.fromkeys(("clone", "check", "tag", "check-tag"), "Succeeded")
+    assert jobs == {**right, "wrong": "Failed", "nowhere": "Failed"}, status
+    assert status["jobs"]["wrong"]["reason"] == "GitAuthenticationFailed"
+    assert status["jobs"]["nowhere"]["reason"] == "GitRefNotFound"
+    log = await cluster.log("private", "clone")
+    assert "HEAD is now at" in log
+    assert PASSWORD not in log
+    assert "WARNING" not in log

@@ -75,6 +75,35 @@ class GitServer:
         git(work, "push", "--quiet", "--force", "--all", str(bare))
         git(work, "push", "--quiet", "--force", "--tags", str(bare))
 
+    def commit_large(self, work: Path, name: str, data: bytes, *, stored: bool = True) -> None:
+        """Commit a file in LFS, without the program for it."""
+        (work / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+        git(work, "add", ".gitattributes")
+        made = subprocess.run(
+            ["git", "-C", str(work), "hash-object", "-w", "--stdin"],
+            input=self.pointer(data, stored=stored).encode(),
+            capture_output=True,
+            check=True,
+        )
+        entry = f"100644,{made.stdout.decode().strip()},{name}"
+        git(work, "update-index", "--add", "--cacheinfo", entry)
+        git(work, "commit", "--quiet", "--message", "large")
+        self.publish(work)
+
+    def add_submodules(self, work: Path, *entries: tuple[str, str, str]) -> None:
+        """Commit submodules (name, URL, commit) without asking whether anybody could fetch them."""
+        (work / ".gitmodules").write_text(
+            "".join(
+                f'[submodule "{name}"]\n\tpath = {name}\n\turl = {url}\n'
+                for name, url, _ in entries
+            )
+        )
+        git(work, "add", ".gitmodules")
+        for name, _, commit in entries:
+            git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},{name}")
+        git(work, "commit", "--quiet", "--message", "submodules")
+        self.publish(work)
+
     def pointer(self, data: bytes, *, stored: bool = True) -> str:
         """The pointer of a file in LFS, whose content the store has, or has not."""
         digest = hashlib.sha256(data).hexdigest()
@@ -172,14 +201,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[GitServer]:
-    """Serve for the length of a test."""
+def serve(root: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[GitServer]:
+    """Serve for the length of a test; `host` is also what others call it."""
     root.mkdir()
     made = GitServer(root)
     handler = type("Served", (_Handler,), {"server_": made})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+    with ThreadingHTTPServer(("0.0.0.0" if port else host, port), handler) as http:
         http.daemon_threads = True
-        made.address = f"127.0.0.1:{http.server_port}"
+        made.address = f"{host}:{http.server_port}"
         thread = threading.Thread(target=http.serve_forever, args=(0.02,))
         thread.start()
         try:

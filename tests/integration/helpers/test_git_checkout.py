@@ -127,22 +127,6 @@ def test_an_attempt_that_was_ended_is_begun_anew(server, tmp_path):
     assert (code, message["reason"]) == (1, "TargetNotEmpty"), "a finished one is left alone"
 
 
-def modules(*entries: tuple[str, str]) -> str:
-    return "".join(
-        f'[submodule "{name}"]\n\tpath = {name}\n\turl = {url}\n' for name, url in entries
-    )
-
-
-def add_submodules(server: GitServer, work: Path, *entries: tuple[str, str, str]) -> None:
-    """Commit submodules (name, URL, commit) without asking whether anybody could fetch them."""
-    (work / ".gitmodules").write_text(modules(*(entry[:2] for entry in entries)))
-    git(work, "add", ".gitmodules")
-    for name, _, commit in entries:
-        git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},{name}")
-    git(work, "commit", "--quiet", "--message", "submodules")
-    server.publish(work)
-
-
 def head(work: Path) -> str:
     return git(work, "rev-parse", "HEAD")
 
@@ -150,12 +134,11 @@ def head(work: Path) -> str:
 def test_submodules_come_along_with_the_credentials_of_their_host_alone(server, other, tmp_path):
     deep = server.make("private-deep", file="deep")
     below = server.make("private-below", file="below")
-    add_submodules(server, below, ("deep", "../private-deep.git", head(deep)))
+    server.add_submodules(below, ("deep", "../private-deep.git", head(deep)))
     public = other.make("public", file="public")
     top = server.make("private-top", file="top")
     host = server.address.partition(":")[0]
-    add_submodules(
-        server,
+    server.add_submodules(
         top,
         ("below", "../private-below.git", head(below)),
         ("public", other.url("public"), head(public)),
@@ -185,7 +168,7 @@ def test_submodules_come_along_with_the_credentials_of_their_host_alone(server, 
 def test_a_submodule_out_of_reach_is_told_and_the_rest_is_there(server, other, tmp_path):
     hidden = other.make("private-hidden", file="hidden")
     top = server.make("top", file="top")
-    add_submodules(server, top, ("lib", other.url("private-hidden"), head(hidden)))
+    server.add_submodules(top, ("lib", other.url("private-hidden"), head(hidden)))
     code, log, _ = run(tmp_path, server.url("top"), GRADIENT_GIT_PASSWORD=PASSWORD)
     assert code == 0, log
     assert "WARNING: not all submodules could be fetched" in log
@@ -211,7 +194,7 @@ def test_a_hostile_submodule_runs_nothing_and_reads_nothing(server, tmp_path, ur
     git(secret, "init", "--quiet")
     server.commit(secret, "secret", file="secret")
     top = server.make("top", file="top", payload=f"#!/bin/sh\ntouch {mark}\n")
-    add_submodules(server, top, ("lib", url.format(mark=mark, secret=secret), head(secret)))
+    server.add_submodules(top, ("lib", url.format(mark=mark, secret=secret), head(secret)))
     code, log, _ = run(tmp_path, server.url("top"))
     assert code == 0, log
     assert "WARNING: not all submodules could be fetched" in log
@@ -271,19 +254,8 @@ def test_odd_names_and_links_are_content(server, tmp_path):
 def with_lfs(server: GitServer, name: str, *, stored: bool = True) -> bytes:
     """A repository with one file in LFS; the commit is made without git-lfs."""
     data = b"weights" * 1000
-    pointer = server.pointer(data, stored=stored)
-    attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
-    work = server.make(name, file="x", __gitattributes=attributes)
-    digest = subprocess.run(
-        ["git", "-C", str(work), "hash-object", "-w", "--stdin"],
-        input=pointer.encode(),
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    entry = f"100644,{digest.strip()},model.bin"
-    git(work, "update-index", "--add", "--cacheinfo", entry)
-    git(work, "commit", "--quiet", "--message", "large")
-    server.publish(work)
+    work = server.make(name, file="x")
+    server.commit_large(work, "model.bin", data, stored=stored)
     return data
 
 
@@ -301,7 +273,7 @@ def test_files_in_lfs_of_a_submodule_are_fetched(server, tmp_path):
     data = with_lfs(server, "large")
     lib = tmp_path / "served-work/large"
     top = server.make("top", file="top")
-    add_submodules(server, top, ("lib", "../large.git", head(lib)))
+    server.add_submodules(top, ("lib", "../large.git", head(lib)))
     code, log, _ = run(tmp_path, server.url("top"))
     assert code == 0, log
     assert "WARNING" not in log, log
