@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,10 +69,14 @@ def exclusive(path: Path) -> Iterator[None]:
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            continue  # the folder was deleted in between
         fcntl.flock(handle, fcntl.LOCK_EX)
-        if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
-            break
+        with suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                break
         os.close(handle)
     try:
         yield

@@ -1,5 +1,6 @@
 """The hosted service's machine types: names, sizes and prices, as it published them."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +42,7 @@ MACHINES: Final = (
     Machine("V100", 8, 30, "2.30", "Tesla V100", 16),
     Machine("V100-32G", 8, 30, "", "Tesla V100", 32, (2, 4, 8)),
     Machine("A100", 12, 90, "3.09", "A100 SXM", 40, (2, 4, 8)),
-    Machine("A100-80G", 12, 90, "3.18", "A100 SXM", 80, (8,)),
+    Machine("A100-80G", 12, 90, "3.18", "A100 SXM", 80, (2, 4, 8)),
     Machine("H100", 20, 250, "5.95", "H100 SXM5", 80),
     Machine("H100x8", 128, 2_048, "", "H100 SXM5", 80),
 )
@@ -53,3 +54,11 @@ NAMES: Final = frozenset(
     for name in (machine.name, *(f"{machine.name}x{count}" for count in machine.multiples))
 )
 """Of all of them, multiples included."""
+
+
+def spelling(name: str) -> str:
+    """What names of one machine type have in common: files have `p4000` and `A100-80GBx4`, too."""
+    return _GIGABYTES.sub("g", name.casefold())
+
+
+_GIGABYTES: Final = re.compile(r"(?<=\d)gb(?=x\d|\Z)")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from gradient_operator.api.datasets import StorageProviderSpec
-from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.config import OperatorConfig
+from gradient_operator.controllers.machine_types import MachineTypes
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.queue import KeyedQueue
@@ -56,7 +56,7 @@ class PodIndex:
 class Definitions:
     """The definition kinds that plans depend on, as `rim` hears of them."""
 
-    instance_types: dict[str, InstanceTypeSpec] = field(default_factory=dict)
+    instance_types: MachineTypes = field(default_factory=MachineTypes)
     """By the name that jobs use."""
     providers: dict[tuple[str, str], StorageProviderSpec] = field(default_factory=dict)
     """By namespace and name."""

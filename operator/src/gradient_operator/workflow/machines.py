@@ -6,12 +6,13 @@ its cluster's.
 
 from collections.abc import Iterator
 
-from gradient_operator.api.machines import NAMES
+from gradient_operator.api.machines import NAMES, spelling
 from gradient_operator.api.workflow import GradientFile, Resources
 from gradient_operator.workflow.model import Problem
 from gradient_operator.workflow.nearest import nearest_key
 
 _EXPRESSION = "${{"
+_SPELLINGS = frozenset(map(spelling, NAMES))
 
 
 def unknown_machines(file: GradientFile) -> Iterator[Problem]:
@@ -24,7 +25,7 @@ def unknown_machines(file: GradientFile) -> Iterator[Problem]:
 
 def _check(place: tuple[str, ...], resources: Resources | None) -> Iterator[Problem]:
     name = resources.instance_type if resources is not None else None
-    if name is None or name in NAMES or _EXPRESSION in name:
+    if name is None or spelling(name) in _SPELLINGS or _EXPRESSION in name:
         return
     near = nearest_key(name, NAMES)
     hint = f"; did you mean {near!r}?" if near else "; a cluster may have types of its own"

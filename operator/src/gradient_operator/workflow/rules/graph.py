@@ -79,10 +79,10 @@ RULES: Final = (
         id="unknown-machine",
         severity="warning",
         title="A machine type is none of the hosted service's",
-        why="Its names are C4, P4000, A100x8 and so on, in upper case mostly; the message names "
-        "the nearest. A cluster may have types of its own (`kubectl get gin`): then all is "
+        why="Its names are C4, P4000, A100x8 and so on, in any case; the message names the "
+        "nearest. A cluster may have types of its own (`kubectl get gin`): then all is "
         "well. `gradient lint` alone says this, the operator knows what its cluster has.",
-        wrong=_RIGHT.replace("C5", "c5"),
+        wrong=_RIGHT.replace("C5", "C55"),
         right=_RIGHT,
     ),
 )
