@@ -19,9 +19,14 @@ def test_hosted_names_are_fine(name):
     assert said(name) == []
 
 
+@pytest.mark.parametrize("name", ["c4", "p4000X2", "A100-80GB", "A100-80GBx4"])
+def test_other_spellings_are_fine(name):
+    assert said(name) == []
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("c4", "C4"), ("P400", "P4000"), ("A100_80G", "A100-80G"), ("rtx5000", "RTX5000")],
+    [("C4x", "C4"), ("P400", "P4000"), ("A100_80G", "A100-80G"), ("RTX500", "RTX5000")],
 )
 def test_others_are_warned_of_with_the_nearest(name, near):
     (message,) = said(name)
@@ -39,7 +44,7 @@ def test_a_value_of_a_matrix_is_not_known_yet():
 
 def test_the_defaults_are_looked_at_too():
     file = parse_file(
-        make_workflow(defaults={"resources": {"instance-type": "c5"}}).job("a").data()
+        make_workflow(defaults={"resources": {"instance-type": "C55"}}).job("a").data()
     )
     (problem,) = unknown_machines(file)
     assert problem.path == ("defaults", "resources", "instance-type")
