@@ -180,7 +180,7 @@ class TestPins:
                     tags["best"] = version_id(SECOND)
 
             api.interrupt = move
-            pins = await pin_inputs(api, self.workflow(), namespace="ns", provider=None)
+            pins = await pin_inputs(api, self.workflow(), namespace="ns", provider=None, public={})
             assert pins.keys() == {"cats:best", "cats"}
             assert pins["cats:best"].version == version_id(pins["cats:best"].digest)
             assert pins["cats:best"].digest in {FIRST, SECOND}
@@ -202,7 +202,9 @@ class TestPins:
 
             api.interrupt = delete
             try:
-                pins = await pin_inputs(api, self.workflow(), namespace="ns", provider=None)
+                pins = await pin_inputs(
+                    api, self.workflow(), namespace="ns", provider=None, public={}
+                )
                 assert pins["cats:best"].digest == FIRST
                 outcomes.add("pinned")
             except StartRefused as refused:

@@ -22,6 +22,7 @@ from gradient_operator.datasets.entries import (
     SegmentedAt,
 )
 from gradient_operator.datasets.errors import BlobCorruptError, BlobMissingError
+from gradient_operator.datasets.holes import zero_segment
 from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key, segment_key
 from gradient_operator.datasets.manifest import ManifestReader, Version
 from gradient_operator.datasets.paths import display
@@ -206,14 +207,17 @@ class _Restore:
         file = _LongFile(entry.path, fd, len(place.segments))
         self._long = [open_file for open_file in self._long if open_file.fd >= 0]
         self._long.append(file)
+        with disk_errors(entry.path):
+            os.ftruncate(fd, entry.size)  # what is not written from here on is a hole
         for number, digest in enumerate(place.segments):
             size = min(SEGMENT_BYTES, entry.size - number * SEGMENT_BYTES)
             self._pool.submit(partial(self._write_segment, file, number, digest, size))
 
     def _write_segment(self, file: _LongFile, number: int, digest: str, size: int) -> None:
-        key = segment_key(digest)
-        data = _fetched(lambda: self._store.get_verified(key, digest, size=size), file.path)
-        _write(file.fd, data, start=number * SEGMENT_BYTES, path=file.path)
+        if size < SEGMENT_BYTES or digest != zero_segment():
+            key = segment_key(digest)
+            data = _fetched(lambda: self._store.get_verified(key, digest, size=size), file.path)
+            _write(file.fd, data, start=number * SEGMENT_BYTES, path=file.path)
         self._progress.add(files=int(file.finished_one()), size=size)
 
 

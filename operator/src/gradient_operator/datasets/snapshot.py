@@ -26,6 +26,7 @@ from gradient_operator.datasets.entries import (
     SegmentedAt,
 )
 from gradient_operator.datasets.errors import LocalDiskError, StorageUnavailableError
+from gradient_operator.datasets.holes import is_hole, zero_segment
 from gradient_operator.datasets.layout import (
     EMPTY_SHA256,
     PACK_BYTES,
@@ -215,6 +216,8 @@ class _Snapshot:
         self._progress = progress
         self._pack = _Pack()
         self._waiting: deque[_Waiting] = deque()
+        self._zeros_lock = Lock()
+        self._zeros_stored = False
         self.blobs: dict[str, int] = {}
 
     def add_all(self, source: str | os.PathLike[str]) -> None:
@@ -296,18 +299,32 @@ class _Snapshot:
         file = segments.file
         start = number * SEGMENT_BYTES
         size = min(SEGMENT_BYTES, file.size - start)
-        data = _read(file, start=start, size=size)
-        if len(data) != size:
-            raise changed(file.path)
-        digest = hashlib.sha256(data)
-        self._store.add(segment_key(digest.hexdigest()), data)
-        segments.digests[32 * number : 32 * number + 32] = digest.digest()
+        if size == SEGMENT_BYTES and is_hole(file.fd, start=start, size=size):
+            digest = self._store_zeros()
+        else:
+            digest = self._store_data(file, start=start, size=size)
+        segments.digests[32 * number : 32 * number + 32] = bytes.fromhex(digest)
         is_last = segments.finished_one()
         if is_last:
             file.check_unchanged()
             segments.close()
             segments.done = True
         self._progress.add(files=int(is_last), size=size)
+
+    def _store_data(self, file: OpenFile, *, start: int, size: int) -> str:
+        data = _read(file, start=start, size=size)
+        if len(data) != size:
+            raise changed(file.path)
+        digest = hashlib.sha256(data).hexdigest()
+        self._store.add(segment_key(digest), data)
+        return digest
+
+    def _store_zeros(self) -> str:
+        with self._zeros_lock:
+            if not self._zeros_stored:
+                self._store.add(segment_key(zero_segment()), bytes(SEGMENT_BYTES))
+                self._zeros_stored = True
+        return zero_segment()
 
 
 def _read(file: OpenFile, *, start: int, size: int) -> bytes:
