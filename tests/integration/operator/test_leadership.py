@@ -86,3 +86,35 @@ async def test_a_leader_that_was_frozen_ends_and_writes_nothing(pair, team, kube
 
     await eventually(unchanged)
     assert standby.running
+
+
+async def test_a_takeover_leaves_one_run_of_a_group_under_way(pair, team, kubelet):
+    leader, standby = pair
+    group = team.name("gpu")
+    builder = make_workflow(concurrency=group).job("a").on(MACHINE)
+    first, second = [await team.start(builder, name=f"{group}-{number}") for number in (1, 2)]
+    pod = await kubelet.pod("a")
+    await kubelet.start(pod)
+    await team.job(first, "a", phase="Running")
+    leader.pause()
+    await standby.ready()
+
+    async def waits():
+        message = (await team.run(second)).get("status", {}).get("message", "")
+        assert message.startswith(f"waits for run {first}:")
+
+    await eventually(waits)
+    await kubelet.end(pod)
+    await team.job(second, "a", phase="Starting")
+    leader.resume()
+    assert await leader.ends() == 1
+    runs = [pod["metadata"]["labels"]["gradient.run/run"] for pod in await kubelet.pods("a")]
+    assert sorted(set(runs)) == sorted(runs)
+    (later,) = [
+        pod
+        for pod in await kubelet.pods("a")
+        if pod["metadata"]["labels"]["gradient.run/run"] == second
+    ]
+    await kubelet.run(later)
+    await team.ended(first, "Succeeded")
+    await team.ended(second, "Succeeded")

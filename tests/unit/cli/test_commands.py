@@ -74,3 +74,20 @@ def test_cancel_leaves_an_ended_run_alone(gradient, client):
         "Run train-aaaa has already ended: Failed.\n",
     )
     assert client.calls == []
+
+
+def test_a_run_that_waits_for_its_turn_says_for_which(gradient, client):
+    text = "waits for run train-bbbb: concurrency group 'gpu' has one at a time"
+    client.add(RUNS, run_object(phase="Pending", definition=DEFINITION, message=text))
+    for command in (("show", "train-aaaa"), ("runs",)):
+        code, out, _ = gradient(*command)
+        assert code == 0
+        assert "waits for run train-bbbb" in " ".join(out.split())
+
+
+def test_a_run_whose_place_was_taken_says_by_which(gradient, client):
+    text = "superseded by run train-bbbb, which waits in its place in concurrency group 'gpu'"
+    client.add(RUNS, run_object(phase="Cancelled", definition=DEFINITION, message=text))
+    code, out, _ = gradient("show", "train-aaaa")
+    assert code == 0
+    assert "superseded by run train-bbbb" in " ".join(out.split())

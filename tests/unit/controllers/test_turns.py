@@ -7,7 +7,7 @@ from gradient_operator.controllers.records import project_run
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.services import Definitions, PodIndex, Services
 from gradient_operator.controllers.turns import Turns
-from gradient_operator.kube.errors import Conflict
+from gradient_operator.kube.errors import Conflict, KubeError
 from gradient_operator.kube.queue import KeyedQueue
 from gradient_operator.kube.recorder import EventRecorder
 from gradient_operator.kube.resources import RUNS
@@ -124,6 +124,19 @@ async def test_the_cache_alone_never_starts_a_run(namespace):
     )
     assert await namespace.ask("b") is None
     assert namespace.message("b").startswith("waits for run a")
+
+
+async def test_an_older_api_server_is_asked_for_all_runs(namespace, monkeypatch):
+    ask = namespace.api.list_all
+
+    async def list_all(resource, *, field_selector=None, **how):
+        if field_selector:
+            raise KubeError("field label not supported: status.phase", status=400)
+        return await ask(resource, **how)
+
+    monkeypatch.setattr(namespace.api, "list_all", list_all)
+    namespace.come("a")
+    assert await namespace.ask("a") is not None
 
 
 async def test_a_run_that_has_gone_meanwhile_does_not_start(namespace):

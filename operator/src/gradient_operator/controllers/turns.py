@@ -14,10 +14,11 @@ from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.services import Key, Services
 from gradient_operator.engine.concurrency import Member, Start, Superseded, Turn, Wait, decide
 from gradient_operator.engine.model import RunPhase
-from gradient_operator.kube.errors import Conflict
+from gradient_operator.kube.errors import Conflict, KubeError
 from gradient_operator.kube.recorder import ObjectReference
 from gradient_operator.kube.resources import RUNS
 
+_BAD_REQUEST: Final = 400
 _UNDER_WAY: Final = ",".join(f"status.phase!={phase}" for phase in RunPhase if phase.final)
 
 
@@ -119,9 +120,16 @@ class Turns:
 
     async def _members(self, view: RunView) -> dict[str, RunView]:
         """The group's runs that have not ended, by UID, as they are now."""
-        listed = await self._services.client.list_all(
-            RUNS, namespace=view.namespace, field_selector=_UNDER_WAY
-        )
+        client = self._services.client
+        try:
+            listed = await client.list_all(
+                RUNS, namespace=view.namespace, field_selector=_UNDER_WAY
+            )
+        except KubeError as error:
+            if error.status != _BAD_REQUEST:
+                raise
+            # Kubernetes before 1.31 selects custom resources by their names only.
+            listed = await client.list_all(RUNS, namespace=view.namespace)
         views = [project_run(run) for run in listed.items]
         return {each.uid: each for each in views if each.group == view.group and not each.final}
 
