@@ -484,6 +484,21 @@ class TestCheckout:
         assert "hunter2" not in str(problem)
 
     @pytest.mark.parametrize(
+        ("url", "rules"),
+        [
+            ("https://hunter2@x/y", ["literal-secret"]),
+            ("https://me:hunter2@x/y", ["literal-secret"]),
+            ("https://$TOKEN@x/y", []),
+            ("ssh://git@x/y", []),
+            ("https://x/y@z", []),
+        ],
+    )
+    def test_a_token_in_the_address_is_warned_of_and_not_shown(self, url, rules):
+        builder = make_workflow().job("a").makes("r", "volume").uses("git-checkout@v1", url=url)
+        assert [problem.rule for problem in builder.problems()] == rules
+        assert "hunter2" not in str(builder.problems())
+
+    @pytest.mark.parametrize(
         ("path", "wanted"),
         [("outputs/r", "/outputs/r"), ("/outputs//r/a/", "/outputs/r/a"), (" ", "/outputs/r")],
     )

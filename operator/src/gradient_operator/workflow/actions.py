@@ -5,6 +5,7 @@ A parameter's text reaches the program exactly as written: what Kubernetes would
 """
 
 import posixpath
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -26,6 +27,7 @@ from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.references import object_name
 from gradient_operator.workflow.state import Compilation, env_var
 
+_USER: Final = re.compile(r"\s*https?://(?P<user>[^/@\s]+)@")
 _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
     Action.CONTAINER: frozenset({"image", "args", "command"}),
     Action.SCRIPT: frozenset({"image", "script"}),
@@ -164,6 +166,8 @@ def _git_checkout(
     if ref == _EVENTS["ref"]:
         ref = _from_event(state, base, "ref", state.event.ref)
     _warn_of_literal(state, base, "password", given.password)
+    user = _USER.match(url or "")
+    _warn_of_literal(state, base, "url", user["user"] if user else None)
     checkout = GitCheckout(
         url=url or "",
         ref=ref,
