@@ -105,3 +105,8 @@ def test_no_more_findings_are_listed_than_anybody_reads_errors_first():
 def test_a_sentence_is_short_whatever_the_file_holds():
     report = lint(f"{'k' * 100_000}: 1\n".encode(), source="f.yaml")
     assert all(len(each.message) < 2_000 for each in report.findings)
+
+
+def test_a_sentence_is_one_line_without_what_a_terminal_acts_upon():
+    report = lint(b'"a\\nb\\e[31m": 1\njobs: {}\n', source="f.yaml")
+    assert all(each.message.isprintable() for each in report.findings)

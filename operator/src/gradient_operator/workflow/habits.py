@@ -92,6 +92,9 @@ _ON: Final = {
     ),
     **dict.fromkeys(("branches", "tags"), Habit(_PLACE, "stands under `on.github`")),
 }
+_ON_GITHUB: Final = dict.fromkeys(
+    ("only", "include", "ignore"), Habit(_PLACE, "stands under `branches` or `tags`")
+)
 _JOB: Final = {
     "runs-on": _github("name the machine as `instance-type` under `resources`"),
     "steps": _github("a job is one step; make each a job, or one `script` under `with`"),
@@ -205,6 +208,8 @@ def _at(place: Path) -> Mapping[str, Habit]:
             return _TOP
         case ("on",):
             return _ON
+        case ("on", "github"):
+            return _ON_GITHUB
         case ("jobs", _):
             return _JOB
         case ("jobs", _, "with"):

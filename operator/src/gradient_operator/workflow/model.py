@@ -202,13 +202,18 @@ class Problem:
 
     def __str__(self) -> str:
         """The sentence after its place; both are bounded, whatever the file holds."""
-        place = ".".join(_short(str(part), _LONGEST_NAME) for part in self.path)
-        message = _short(self.message, _LONGEST_SENTENCE)
+        place = _plain(".".join(_short(str(part), _LONGEST_NAME) for part in self.path))
+        message = _plain(_short(self.message, _LONGEST_SENTENCE))
         return f"{place}: {message}" if place else message
 
 
 def _short(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _plain(text: str) -> str:
+    """Without line breaks and what else a terminal would act upon: names come from files."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
 
 
 class Refused(ValueError):

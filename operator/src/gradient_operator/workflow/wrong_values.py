@@ -24,6 +24,8 @@ def wrong_value(details: ErrorDetails) -> str:
         return _no_string(value)
     if kind == "list_type":
         return _no_list(value)
+    if kind in {"model_type", "dict_type"} and str(value) in _TYPES:
+        return f"must hold keys and values: write {{type: {value}}}"
     if kind == "literal_error":
         return _sentence(details["msg"]) + _meant(value)
     return _SAYS.get(kind) or _sentence(details["msg"])

@@ -3,6 +3,7 @@
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
 
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final
@@ -52,7 +53,7 @@ def _help(rule: Rule) -> str:
 
 def _result(finding: Finding) -> dict[str, Any]:
     location = {
-        "artifactLocation": {"uri": quote(finding.source.replace("\\", "/"))},
+        "artifactLocation": {"uri": quote(os.fsencode(finding.source))},
         "region": _region(finding),
     }
     return {
