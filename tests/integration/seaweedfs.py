@@ -14,6 +14,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,13 @@ class S3Server:
 
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[S3Server]:
+    """A server for all tests of the session."""
+    with running() as server:
+        yield server
+
+
+@contextmanager
+def running() -> Iterator[S3Server]:
     """Start SeaweedFS on free ports of the loopback device and stop it at the end."""
     program = Path(sysconfig.get_path("scripts")) / "weed"
     found = str(program) if program.exists() else shutil.which("weed")

@@ -1,0 +1,56 @@
+"""What no client can beat here: hashing the same bytes, and bare requests of 16 MiB."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from gradient_operator.datasets.backend import open_backend
+from gradient_operator.datasets.credentials import read_credentials
+from gradient_operator.datasets.layout import SEGMENT_BYTES
+from gradient_operator.datasets.location import StorageLocation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.seaweedfs import S3Server
+
+_THREADS: Final = 8
+
+
+def hash_seconds(root: Path) -> float:
+    """SHA-256 of all files below a folder, in one thread per processor."""
+    started = time.monotonic()
+    files = [path for path in root.rglob("*") if path.is_file()]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(_hash, files))
+    return time.monotonic() - started
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def raw_seconds(server: S3Server, keys: Path, size: int) -> tuple[float, float]:
+    """PUT and GET of so many bytes in objects of 16 MiB, without hashing of ours or files."""
+    location = StorageLocation.from_json(json.dumps(server.location("raw")))
+    backend = open_backend(location, read_credentials(keys))
+    count = max(1, size // SEGMENT_BYTES)
+    data = [os.urandom(min(size, SEGMENT_BYTES)) for _ in range(min(4, count))]
+    names = [f"raw/{number}" for number in range(count)]
+    times = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for work in (
+            lambda pair: backend.put(pair[1], data[pair[0] % len(data)], create=False),
+            lambda pair: backend.get(pair[1]),
+        ):
+            started = time.monotonic()
+            list(pool.map(work, enumerate(names)))
+            times.append(time.monotonic() - started)
+    backend.delete(names)
+    return times[0], times[1]
