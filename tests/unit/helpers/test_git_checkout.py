@@ -257,7 +257,7 @@ def test_missing_credentials_are_told(server: tuple[str, list[str]], tmp_path: P
     [
         ("https://h/r.git", ("https://h/r.git", "", "")),
         ("https://u:p%40@h:8/r?x", ("https://h:8/r?x", "u", "p@")),
-        ("https://token@h/r", ("https://h/r", "", "token")),
+        ("https://name@h/r", ("https://h/r", "name", "")),
         ("ssh://git@h/r", ("ssh://git@h/r", "", "")),
         ("git@h:r.git", ("git@h:r.git", "", "")),
     ],
@@ -288,6 +288,14 @@ def test_token_in_the_url_is_used_as_password() -> None:
     )
 
     assert (task.url, task.username, task.password) == ("https://h/r", "git", "token")
+
+
+def test_a_name_in_the_url_belongs_to_a_password_that_is_given_apart() -> None:
+    base = {"GRADIENT_GIT_URL": "https://alice@h/r", "GRADIENT_GIT_PATH": "/o"}
+    task = read_checkout({**base, "GRADIENT_GIT_PASSWORD": "token"})
+    assert (task.url, task.username, task.password) == ("https://h/r", "alice", "token")
+    task = read_checkout({**base, "GRADIENT_GIT_PASSWORD": "t", "GRADIENT_GIT_USERNAME": "bob"})
+    assert (task.username, task.password) == ("bob", "t")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def read_checkout(variables: Mapping[str, str]) -> Checkout:
     # The names without prefix are those of the first version of the format.
     names = ("GRADIENT_GIT_USERNAME", "GIT_USERNAME"), ("GRADIENT_GIT_PASSWORD", "GIT_PASSWORD")
     given = [next(filter(None, map(variables.get, each)), "").strip() for each in names]
+    if username and not password and not any(given):
+        # https://TOKEN@host is the usual way to give a token alone.
+        username, password = "", username
     username, password = given[0] or username, given[1] or password
     if any(character in username + password for character in "\r\n\0"):
         raise SettingsError("The user name or password of the repository has a line break in it.")
@@ -72,8 +75,6 @@ def split_credentials(url: str) -> tuple[str, str, str]:
         return url, "", ""
     user, _, host = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
-    if not password:  # https://TOKEN@host is the usual way to give a token alone
-        name, password = "", name
     return urlunsplit(parts._replace(netloc=host)), unquote(name), unquote(password)
 
 
