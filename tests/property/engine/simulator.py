@@ -12,6 +12,7 @@ from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
     Action,
     CommitOutputs,
+    ContainerRecord,
     CreatePod,
     DeletePod,
     FailureClass,
@@ -28,7 +29,7 @@ from gradient_operator.engine.model import (
     VolumeRecord,
 )
 from gradient_operator.engine.planner import plan
-from gradient_operator.workflow.model import CompiledWorkflow
+from gradient_operator.workflow.model import CompiledJob, CompiledWorkflow
 from tests.builders import DIGEST, MACHINES, ended, make_pod, running
 
 Key = tuple[str, int]
@@ -72,7 +73,9 @@ class World:
         key = (job, attempt)
         if key not in self.pods:
             assert key not in self.created, f"attempt {key} is made a second time"
-            assert attempt <= 1 + self.policy.retries + self.policy.infra_retries
+            own = self.workflow.jobs[job].retries
+            retries = self.policy.retries if own is None else own
+            assert attempt <= 1 + retries + self.policy.infra_retries
             self.created.append(key)
             self.version += 1
             uploads = any(output.type != "volume" for output in self.workflow.jobs[job].outputs)
@@ -113,11 +116,15 @@ class World:
             uploader = running(self.now) if pod.has_uploader else None
             self.set(key, phase="Running", main=running(self.now), uploader=uploader)
 
+    def after(self, container: ContainerRecord, code: int) -> ContainerRecord:
+        """A container that has ended now."""
+        return replace(ended(code, at=self.now), started_at=container.started_at)
+
     def end_main(self, key: Key, code: int) -> None:
         pod = self.pods[key]
         if pod.terminal or pod.main is None or not pod.main.running:
             return
-        main = ended(code, at=self.now)
+        main = self.after(pod.main, code)
         if pod.has_uploader:
             self.set(key, main=main)
         else:
@@ -139,7 +146,7 @@ class World:
         if not pod.deleting or pod.terminal or not pod.node or pod.main_ended:
             return
         uploader = ended(143, at=self.now) if pod.has_uploader else None
-        main = ended(143, at=self.now) if pod.main is not None else None
+        main = self.after(pod.main, 143) if pod.main is not None else None
         self.set(key, phase="Failed", main=main, uploader=uploader)
 
     def evict(self, key: Key) -> None:
@@ -293,6 +300,7 @@ class Process:
                     self.models[job] = job
             case CommitOutputs(job, pod_uid, outputs):
                 assert set(outputs) <= set(world.outputs(job))
+                self.in_time(pod_uid)
                 world.committed.add(pod_uid)
                 if answered:
                     self.committed.add(pod_uid)
@@ -309,13 +317,48 @@ class Process:
             self.world.delete(key, action.grace_seconds)
             self.deliver(key)
 
-    def may_start(self, job: str) -> None:
-        """No job starts before its needs, and none again that has succeeded."""
-        assert all(
-            need in self.world.lost_successes or self.world.truly_succeeded(need)
-            for need in self.world.workflow.jobs[job].needs
+    def may_start(self, name: str) -> None:
+        """No job starts before its needs have ended, and none again that has succeeded."""
+        world, job = self.world, self.world.workflow.jobs[name]
+        for need in job.needs:
+            assert self.ledger[need].phase.final
+            borne = world.workflow.jobs[need].continue_on_error
+            assert (
+                (job.condition is not None and job.condition.asks_status)
+                or need in world.lost_successes
+                or world.truly_succeeded(need)
+                or (borne and self.ledger[need].phase is JobPhase.FAILED)
+            )
+        assert name in world.models or not world.truly_succeeded(name)
+        if job.base:
+            self.may_join(job)
+
+    def may_join(self, job: CompiledJob) -> None:
+        """No more combinations run than may, and none starts once another has failed."""
+        matrix = self.world.workflow.matrices[job.base]
+        others = [name for name in matrix.jobs if name != job.name]
+        if matrix.max_parallel is not None and job.model is None:
+            alive = {
+                pod.job
+                for pod in self.cache.values()
+                if pod.job in others
+                and not pod.terminal
+                and not leftovers.superseded(pod, self.ledger[pod.job])
+            }
+            assert len(alive) < matrix.max_parallel
+        assert not matrix.fail_fast or not any(
+            self.ledger[name].phase is JobPhase.FAILED
+            and not self.world.workflow.jobs[name].continue_on_error
+            for name in others
         )
-        assert job in self.world.models or not self.world.truly_succeeded(job)
+
+    def in_time(self, pod_uid: str) -> None:
+        """Nothing of an attempt becomes visible that was stopped because it ran too long."""
+        pod = next(pod for pod in self.cache.values() if pod.uid == pod_uid)
+        seconds = self.world.workflow.jobs[pod.job].timeout_seconds
+        assert pod.main is not None
+        ran = (pod.main.finished_at or 0) - (pod.main.started_at or 0)
+        assert not pod.deleting or seconds is None or ran < seconds
 
     def write(self, phase: RunPhase) -> None:
         """Write the status; then the Pods whose end it holds are released."""

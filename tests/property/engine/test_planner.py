@@ -12,7 +12,7 @@ from hypothesis.stateful import (
 
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.leftovers import superseded
-from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
+from gradient_operator.engine.model import AbortUpload, JobPhase, JobRecord, RunPhase
 from gradient_operator.workflow.model import CompiledWorkflow
 from tests.builders import make_workflow
 from tests.property.engine.simulator import Process, World
@@ -21,20 +21,81 @@ JOBS = "abcd"
 OUTPUTS = st.sampled_from([None, "dataset", "string"])
 
 
+STATUS = ["always()", "failure()", "success()", "cancelled()", "!cancelled()", "true", "false"]
+
+
+@st.composite
+def conditions(draw, before, strings):
+    """The `if` of a job with these needs; `strings` are those with a string that it may read."""
+    found = list(STATUS)
+    for need in before:
+        found += [
+            f"needs.{need}.result == 'success'",
+            f"always() && needs.{need}.result != 'success'",
+        ]
+    for need in strings:
+        found += [f"needs.{need}.outputs.o == 'x'", f"double(needs.{need}.outputs.o) > 0.5"]
+    return draw(st.sampled_from(found))
+
+
+@st.composite
+def strategies(draw):
+    """A matrix of two or three combinations."""
+    matrix = {"n": list(range(draw(st.integers(2, 3))))}
+    strategy = {"matrix": matrix, "fail-fast": draw(st.booleans())}
+    limit = draw(st.sampled_from([None, 1, 2]))
+    return strategy if limit is None else {**strategy, "max-parallel": limit}
+
+
 @st.composite
 def workflows(draw: st.DrawFn) -> CompiledWorkflow:
-    """Up to four jobs; each may need any before it, and may have an output."""
+    """Up to four jobs; each may need any before it, take from it, and may have an output."""
     builder = make_workflow()
+    made: dict[str, tuple[str | None, bool]] = {}
     for index in range(draw(st.integers(1, 4))):
+        name = JOBS[index]
         before = [job for job in JOBS[:index] if draw(st.booleans())]
-        builder.job(JOBS[index]).needs(*before)
+        builder.job(name).needs(*before)
+        many = draw(st.integers(0, 3)) == 0
         kind = draw(OUTPUTS)
         if kind is not None:
             builder.makes("o", kind, "data" if kind == "dataset" else None)
         elif draw(st.integers(0, 5)) == 0:
             builder.uses("create-model@v1", name="m", type="Custom")
             builder.takes("model", {"type": "dataset", "with": {"ref": "data"}})
+        for source in before:
+            if made[source][0] is not None and draw(st.booleans()):
+                builder.takes(f"from-{source}", f"{source}.outputs.o")
+        controlled(draw, builder, before, made)
+        if many:
+            builder.put("strategy", draw(strategies()))
+        made[name] = (kind, many)
     return builder.compile()
+
+
+@st.composite
+def sweeps(draw: st.DrawFn) -> CompiledWorkflow:
+    """A matrix whose combinations fail, take too long and are tried again, and a job behind it."""
+    builder = make_workflow().job("a").put("strategy", draw(strategies()))
+    kind = draw(OUTPUTS)
+    if kind is not None:
+        builder.makes("o", kind, "data" if kind == "dataset" else None)
+    builder.put("timeout-minutes", 0.1).put("retries", draw(st.integers(0, 1)))
+    builder.job("b").needs("a").put("if", draw(conditions(["a"], [])))
+    return builder.compile()
+
+
+def controlled(draw, builder, before, made):
+    """Perhaps a condition, a timeout, and what becomes of the run when the job fails."""
+    strings = [job for job in before if made[job][0] == "string" and not made[job][1]]
+    if draw(st.booleans()):
+        builder.put("if", draw(conditions(before, strings)))
+    if draw(st.integers(0, 2)) == 0:
+        builder.put("timeout-minutes", draw(st.sampled_from([0.1, 5])))
+    if draw(st.integers(0, 3)) == 0:
+        builder.jobs[builder.current]["continue-on-error"] = True
+    if draw(st.integers(0, 3)) == 0:
+        builder.put("retries", draw(st.integers(0, 1)))
 
 
 class Run(RuleBasedStateMachine):
@@ -64,13 +125,53 @@ class Run(RuleBasedStateMachine):
         self.process.fails = lambda: next(left, False)
         found = self.process.look()
         if not faults:
-            again = self.process.plan()
-            assert again.actions == (), "planning again from the outcome adds something"
-            assert dict(again.ledger) == self.process.ledger
+            self.looked_well()
         self.process.fails = lambda: write == "refused"
         if write != "postponed":
             self.process.write(found.phase)
         self.process.fails = lambda: False
+
+    @rule()
+    def look_at_everything(self):
+        """The usual look: nothing is late, nothing fails."""
+        self.watch_everything()
+        found = self.process.look()
+        self.looked_well()
+        self.process.write(found.phase)
+
+    def looked_well(self):
+        again = self.process.plan()
+        # An upload is told to stop until it has: asking twice does no harm.
+        left = [action for action in again.actions if not isinstance(action, AbortUpload)]
+        assert not left, "planning again from the outcome adds something"
+        assert dict(again.ledger) == self.process.ledger
+        if not self.world.phase.final:
+            self.nothing_runs_in_vain()
+
+    def nothing_runs_in_vain(self):
+        """After a look: nothing runs beyond its time, or beside a combination that has failed."""
+        workflow, ledger = self.world.workflow, self.process.ledger
+        for pod in self.process.cache.values():
+            job = workflow.jobs[pod.job]
+            if pod.terminal or pod.deleting or pod.main is None or not pod.main.running:
+                continue
+            late = (pod.main.started_at or 0) + (job.timeout_seconds or 1e9)
+            assert late > self.world.now
+            assert not job.base or not self.failed_beside(job)
+        for name, record in ledger.items():
+            job = workflow.jobs[name]
+            if job.base and record.phase is JobPhase.PENDING:
+                assert not self.failed_beside(job)
+
+    def failed_beside(self, job):
+        workflow = self.world.workflow
+        matrix = workflow.matrices[job.base]
+        return matrix.fail_fast and any(
+            self.process.ledger[name].phase is JobPhase.FAILED
+            and not workflow.jobs[name].continue_on_error
+            for name in matrix.jobs
+            if name != job.name
+        )
 
     @rule()
     def die_and_restart(self):
@@ -104,10 +205,22 @@ class Run(RuleBasedStateMachine):
         """The most usual of all: a Pod goes its way to its end."""
         key = self.some_pod(data)
         if key not in self.world.silent:
+            self.go_on(key, obey=False)
+
+    @precondition(lambda self: self.world.pods)
+    @rule(data=st.data())
+    def fail(self, data):
+        key = self.some_pod(data)
+        if key not in self.world.silent:
             self.world.schedule(key)
             self.world.start(key)
-            self.world.end_main(key, 0)
-            self.world.end_upload(key, 0)
+            self.world.end_main(key, 1)
+
+    @rule()
+    def start_everything(self):
+        for key in set(self.pods()) - self.world.silent:
+            self.world.schedule(key)
+            self.world.start(key)
 
     @precondition(lambda self: self.world.pods)
     @rule(data=st.data(), code=st.sampled_from([0, 0, 1, 137]), uploader=st.booleans())
@@ -135,11 +248,11 @@ class Run(RuleBasedStateMachine):
     def pass_time(self, seconds):
         self.world.now += seconds
 
-    @rule(problem=st.sampled_from(["", "S3 is away"]))
+    @rule(problem=st.sampled_from(["", "", "S3 is away"]))
     def storage(self, problem):
         self.world.storage_problem = problem
 
-    @rule(really=st.integers(0, 4))
+    @rule(really=st.integers(0, 14))
     def cancel(self, really):
         self.world.cancel = self.world.cancel or really == 0
 
@@ -189,14 +302,16 @@ class Run(RuleBasedStateMachine):
             over = superseded(pod, self.process.ledger[pod.job])
             assert not over or pod.terminal or pod.main_ended or pod.deleting
 
-    def go_on(self, key):
-        if key in self.world.silent or key not in self.world.pods:
+    def go_on(self, key, *, obey=True):
+        if key in self.world.silent:
             return
-        self.world.schedule(key)
-        self.world.obey(key)
+        steps = [self.world.schedule, *([self.world.obey] if obey else []), self.world.start]
+        for step in steps:
+            if key in self.world.pods:
+                step(key)
         if key in self.world.pods:
-            self.world.start(key)
             self.world.end_main(key, 0)
+        if key in self.world.pods:
             self.world.end_upload(key, 0)
 
     def alive(self):
@@ -207,7 +322,20 @@ class Run(RuleBasedStateMachine):
         ]
 
 
+class Sweep(Run):
+    """The same for a matrix."""
+
+    @initialize(workflow=sweeps(), infra_retries=st.integers(0, 1))
+    def begin(self, workflow, infra_retries):
+        self.world = World(workflow, Policy(infra_retries=infra_retries))
+        self.process = Process(self.world, lambda: False)
+
+
 Run.TestCase.settings = settings(
     max_examples=250, stateful_step_count=40, deadline=None, derandomize=True
 )
+Sweep.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, derandomize=True
+)
 TestRun = Run.TestCase
+TestSweep = Sweep.TestCase

@@ -208,8 +208,9 @@ class Applier:
             )
 
     async def _abort(self, state: RunState, pod_uid: str) -> bool:
-        if self.store is not None and state.provider is None:
+        if self.store is not None and state.provider is None and pod_uid not in state.aborted:
             await self.store.abort(pod_uid)
+            state.aborted.add(pod_uid)
         return False
 
     async def _commit(self, state: RunState, action: CommitOutputs) -> bool:

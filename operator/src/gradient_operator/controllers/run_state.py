@@ -41,6 +41,8 @@ class RunState:
     results: dict[str, UploadResult] = field(default_factory=dict)
     """Full results that were read from object storage, by Pod UID."""
     committed: set[str] = field(default_factory=set)
+    aborted: set[str] = field(default_factory=set)
+    """UIDs of Pods whose upload was told to stop."""
     models: dict[str, str] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
     """Claims that exist."""
