@@ -93,6 +93,12 @@ class TestStop:
         assert (found.ledger["a"].reason, found.actions) == ("TimedOut", ())
         assert found.ledger["a"].outputs == {}
 
+    def test_a_node_whose_clock_is_behind_changes_nothing(self):
+        seen = stopped(at=DUE - 10, phase="Failed", uploader=ended(143))
+        ledger = {"a": JobRecord(P.RUNNING, 1, reason="TimedOut")}
+        found = plan(make_observation(limited().compile(), seen, ledger=ledger), DUE + 9)
+        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.FAILED, "TimedOut")
+
     def test_its_upload_is_told_to_stop(self):
         found = look(stopped(0), DUE + 9)
         assert found.actions == (AbortUpload("a", "uid-a-1"),)

@@ -45,7 +45,8 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
     if end is not None and not _ended_before_stop(step, pod, outcome):
         record = replace(record, **facts)
         return _stopped(step, record, pod, end, going=isinstance(outcome, Going))
-    late = timeout.limit(pod, seconds=job.timeout_seconds)
+    told = record.reason == timeout.REASON
+    late = timeout.limit(pod, seconds=job.timeout_seconds, told=told)
     if late is not None and late.at > step.now:
         step.wake(late.at)
     elif late is not None and pod.uid not in step.seen.committed:

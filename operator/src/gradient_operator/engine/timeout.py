@@ -4,20 +4,27 @@ Queueing, pulling the image, fetching inputs and uploading outputs do not count.
 Pod's own, so that a restart of the operator changes nothing.
 """
 
+from typing import Final
+
 from gradient_operator.engine.model import Failure, FailureClass, PodRecord
 from gradient_operator.engine.starting import Limit
 
 
-def limit(pod: PodRecord, *, seconds: float | None) -> Limit | None:
+REASON: Final = "TimedOut"
+
+
+def limit(pod: PodRecord, *, seconds: float | None, told: bool = False) -> Limit | None:
     """When an attempt has run too long, if it is limited and its main runs, or was stopped so.
 
-    A main that ended late by itself before anybody stopped it has ended as it says.
+    A main that ended late by itself before anybody stopped it has ended as it says. `told` is
+    whether the record says that it was stopped for this: a node's clock may be behind.
     """
     main = pod.main
     if seconds is None or main is None or main.started_at is None:
         return None
     at = main.started_at + seconds
-    if main.terminated and not (pod.deleting and (main.finished_at or 0) >= at):
+    late = told or (main.finished_at or 0) >= at
+    if main.terminated and not (pod.deleting and late):
         return None
     text = f"it ran longer than its timeout-minutes: {seconds / 60:g}"
-    return Limit(at, Failure(FailureClass.TIMEOUT, "TimedOut", text))
+    return Limit(at, Failure(FailureClass.TIMEOUT, REASON, text))
