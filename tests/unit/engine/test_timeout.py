@@ -99,6 +99,13 @@ class TestStop:
         found = plan(make_observation(limited().compile(), seen, ledger=ledger), DUE + 9)
         assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.FAILED, "TimedOut")
 
+    def test_the_next_attempt_is_judged_by_itself(self):
+        """It was made before a crash; the ledger still tells of the one before."""
+        seen = stopped(at=DUE - 60, attempt=2, phase="Failed", uploader=ended(143))
+        ledger = {"a": JobRecord(P.PENDING, 1, reason="TimedOut", retry_at=0.0)}
+        found = plan(make_observation(limited().compile(), seen, ledger=ledger), DUE)
+        assert found.ledger["a"].reason == "PodDeleted"
+
     def test_its_upload_is_told_to_stop(self):
         found = look(stopped(0), DUE + 9)
         assert found.actions == (AbortUpload("a", "uid-a-1"),)

@@ -91,7 +91,7 @@ def _advance(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
         if pod is None:
             return pending(step, job, record)
         # Created before a crash, or just now: the Pod is the truth, the ledger follows.
-        record = replace(record, attempt=record.attempt + 1, retry_at=None)
+        record = replace(record, attempt=record.attempt + 1, retry_at=None, reason=None)
         return observed(step, job, record, pod)
     pod = step.seen.pods.get((job.name, record.attempt))
     if pod is None:

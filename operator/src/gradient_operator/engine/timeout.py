@@ -9,7 +9,6 @@ from typing import Final
 from gradient_operator.engine.model import Failure, FailureClass, PodRecord
 from gradient_operator.engine.starting import Limit
 
-
 REASON: Final = "TimedOut"
 
 
