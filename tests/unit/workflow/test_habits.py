@@ -90,3 +90,11 @@ def test_a_job_may_be_called_like_a_key():
     text = FILE.replace("Train:", "outputs:").replace("      image: bash:5\n", "      imag: x\n")
     (finding,) = lint(text.encode(), source="f").findings
     assert finding.message.startswith("jobs.outputs.with.imag: ")
+
+
+def test_a_job_that_stands_beside_the_jobs_is_said_to_be_one():
+    text = "jobs:\nTrain:\n  uses: script@v1\n  with: {image: x, script: date}\n"
+    found = lint(text.encode(), source="f").findings
+    assert ("misplaced-key", "Train: is a job: indent it below `jobs`") in [
+        (each.rule, each.message) for each in found
+    ]

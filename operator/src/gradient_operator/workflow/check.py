@@ -14,6 +14,7 @@ from gradient_operator.api.workflow import WorkflowSpec
 from gradient_operator.workflow.compile import compile_file
 from gradient_operator.workflow.credentials import credentials
 from gradient_operator.workflow.model import MAX_PROBLEMS, CompiledWorkflow, Problem, Refused
+from gradient_operator.workflow.salvage import further_problems
 from gradient_operator.workflow.scripts import script_advice
 from gradient_operator.workflow.unused import unused_outputs
 from gradient_operator.workflow.validate import parse_spec
@@ -41,7 +42,11 @@ def check(spec: Mapping[str, Any]) -> Checked:
     if size > MAX_BYTES:
         text = f"is {size} bytes long, at most {MAX_BYTES} fit: split the workflow"
         raise Refused((Problem((), text, "too-large"),))
-    parsed = parse_spec(spec)
+    try:
+        parsed = parse_spec(spec)
+    except Refused as refused:
+        further = () if refused.hidden else further_problems(spec, refused.problems)
+        raise Refused((*refused.problems, *further), refused.hidden) from None
     advice = islice(_advice(parsed), MAX_PROBLEMS)
     try:
         compiled = compile_file(parsed)

@@ -130,7 +130,10 @@ def _finding(document: LoadedFile, root: Path, problem: Problem, lines: Sequence
 
 def _line_of_text(span: Span, problem: Problem, lines: Sequence[str]) -> Span | None:
     """The line that a problem is about within a text that begins with `|`."""
-    if problem.line is None or lines[span.line - 1][span.column - 1 : span.column] != "|":
+    # YAML ends a line at a few more characters than others do.
+    if problem.line is None or span.line > len(lines):
+        return None
+    if lines[span.line - 1][span.column - 1 : span.column] != "|":
         return None
     number = span.line + 1 + problem.line
     line = lines[number - 1].rstrip() if number <= len(lines) else ""

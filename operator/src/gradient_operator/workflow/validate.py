@@ -87,6 +87,8 @@ def _problem(model: type[BaseModel], data: Mapping[str, Any], details: ErrorDeta
     if _is_two_formed(path):
         return Problem(path, _OF_JOB[str(path[-1])], "wrong-value")
     if kind == "extra_forbidden":
+        if len(path) == 1 and _looks_like_job(details["input"]):
+            return Problem(path, "is a job: indent it below `jobs`", "misplaced-key")
         habit = habits.habit(path)
         if habit is not None:
             return Problem(path, habit.sentence, habit.rule)

@@ -36,6 +36,8 @@ def _no_string(value: Any) -> str:
         return 'is empty: write the text, or "" for none'
     if value == [None]:
         return 'must be a string: write "-" in quotes, a bare - begins a list'
+    if isinstance(value, dict) and len(value) == 1:
+        return "must be one text: put it in quotes, else its ': ' makes a key of it"
     if isinstance(value, dict | list):
         return "must be one text, not a list or a block of keys"
     return _SAYS["string_type"]
