@@ -51,6 +51,40 @@ def test_a_misspelt_key_is_kept_wherever_it_stands(kubectl, server_side):
     assert kubectl.get(f"gwf/{name}")["spec"] == document["spec"]
 
 
+ASKED = {"size": {"type": "choice", "options": ["a", "b"]}, "dry": {"type": "boolean"}}
+
+
+@pytest.mark.parametrize("concurrency", ["gpu", {"group": "gpu", "cancel-in-progress": True}])
+def test_triggers_and_groups_are_stored_as_they_were_written(kubectl, concurrency):
+    asked = ASKED | {"rounds": {"type": "number", "default": 5}, "on": {"default": True}}
+    on = {
+        "schedule": [{"cron": "30 6 * * *"}, {"cron": "0 0 1 * *", "timezone": "Europe/Berlin"}],
+        "manual": {"inputs": asked},
+    }
+    name = f"triggers-{type(concurrency).__name__}"
+    document = workflow(name, {"A": job()}, on=on, concurrency=concurrency)
+    answer = kubectl.apply(document)
+    assert answer.code == 0, answer.text
+    assert kubectl.get(f"gwf/{name}")["spec"] == document["spec"]
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        {"manual": True},
+        {"schedule": {"cron": "0 0 * * *"}},
+        {"schedule": [{"timezone": "UTC"}]},
+        {"schedule": [{"cron": "0 0 * * *"}] * 17},
+        {"manual": {"inputs": {"a": {"type": "environment"}}}},
+    ],
+    ids=str,
+)
+def test_triggers_of_another_shape_are_refused(kubectl, on):
+    answer = kubectl.apply(workflow("wrong-trigger", {"A": job()}, on=on))
+    assert answer.code != 0
+    assert f"spec.on.{next(iter(on))}" in answer.text
+
+
 def test_a_misspelt_key_of_a_run_is_kept(kubectl):
     document = run("misspelt", inputs={"a": {"vaule": "1"}}, trigger={"knd": "Spec"}, cancle=True)
     assert kubectl.create(document).code == 0
@@ -165,7 +199,7 @@ def test_the_owners_of_single_fields_are_not_recorded(kubectl):
 
 
 COLUMNS = {
-    "gwf": ["ACCEPTED", "JOBS", "LAST RUN", "PHASE", "AGE", "MESSAGE"],
+    "gwf": ["ACCEPTED", "JOBS", "LAST RUN", "PHASE", "NEXT RUN", "AGE", "MESSAGE"],
     "gwr": ["WORKFLOW", "PHASE", "PROGRESS", "AGE", "MESSAGE"],
     "gds": [
         "LATEST",
