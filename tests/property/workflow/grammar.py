@@ -118,11 +118,8 @@ BREAKS = {
         x={"type": "dataset"}
     ),
     "an unknown type": lambda file: _any_job(file)["outputs"].update(x={"type": "model"}),
-    "a version as output": lambda file: _any_job(file)["outputs"].update(
-        x={"type": "dataset", "with": {"ref": "pets:v1"}}
-    ),
     "a number as text": lambda file: _any_job(file)["env"].update(A=1),
-    "no parameters": lambda file: _any_job(file).update({"with": {}}),
+    "no address": lambda file: _any_job(file).update(uses="git-checkout@v1", **{"with": {}}),
     "a list as script": lambda file: _any_job(file)["with"].update(script=["echo"]),
     "a job that needs what needs it": lambda file: file["jobs"].update(
         ping={**copy.deepcopy(_any_job(file)), "needs": ["pong"], "inputs": {}},
