@@ -1,6 +1,5 @@
 """Conditions, matrices, timeouts and borne failures, with the real operator."""
 
-from gradient_operator.kube.resources import PODS
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
 
@@ -69,6 +68,7 @@ async def test_a_job_that_runs_too_long_is_stopped_and_tried_again(operator, tea
     await team.job(run, "slow", phase="Running", reason="TimedOut")
     deleted = await kubelet.obey(pod)
     assert deleted["metadata"]["deletionGracePeriodSeconds"] == 30
+    await team.job(run, "slow", attempt=1, userFailures=1)
     again = await kubelet.pod("slow", 2)
     await kubelet.start(again)
     await team.job(run, "slow", phase="Running", reason="TimedOut")
@@ -91,12 +91,13 @@ async def test_what_a_cancelled_run_still_does(operator, team, kubelet):
     assert phases(status) == {"work": "Cancelled", "tidy": "Succeeded"}
 
 
-async def test_the_api_server_takes_every_form_and_keeps_it(operator, team, client, kubelet):
+async def test_the_api_server_takes_every_form_and_keeps_it(operator, team):
     builder = by_hand("a", **{"if": True, "timeout-minutes": 1, "continue-on-error": False})
     matrix = {"n": [0.5, True, "x"], "include": [{"n": 0.5, "m": None}], "exclude": [{"n": "x"}]}
     builder.put("strategy", {"matrix": matrix}).makes("o", "dataset", "d-${{ matrix.n }}")
     run = await team.start(builder)
-    made = {(await kubelet.pod(name))["metadata"]["name"] for name in ("a-0.5", "a-true")}
-    listed = await client.list_all(PODS, namespace=team.namespace)
-    assert made <= {pod["metadata"]["name"] for pod in listed.items}
+    await team.job(run, "a-0.5", phase="Pending")
+    await team.job(run, "a-true", phase="Pending")
+    assert set((await team.run(run))["status"]["jobs"]) == {"a-0.5", "a-true"}
     await team.cancel(run)
+    await team.ended(run, "Cancelled")

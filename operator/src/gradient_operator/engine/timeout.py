@@ -22,8 +22,9 @@ def limit(pod: PodRecord, *, seconds: float | None, told: bool = False) -> Limit
     if seconds is None or main is None or main.started_at is None:
         return None
     at = main.started_at + seconds
-    late = told or (main.finished_at or 0) >= at
-    if main.terminated and not (pod.deleting and late):
-        return None
+    if main.terminated:
+        if not pod.deleting or not (told or (main.finished_at or 0) >= at):
+            return None
+        at = min(at, main.finished_at or at)
     text = f"it ran longer than its timeout-minutes: {seconds / 60:g}"
     return Limit(at, Failure(FailureClass.TIMEOUT, REASON, text))
