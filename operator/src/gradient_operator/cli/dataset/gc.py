@@ -116,6 +116,7 @@ async def _record(store: BlobStore, provider: str | None, target: Target) -> Non
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.dataset.roots import find_records
     from gradient_operator.datasets.catalog import DatasetRecord, write
+    from gradient_operator.datasets.layout import CATALOG
 
     async with connect(target) as cluster:
         records = await find_records(cluster)
@@ -125,7 +126,10 @@ async def _record(store: BlobStore, provider: str | None, target: Target) -> Non
         for record in records
         if isinstance(record, DatasetRecord)
     }
+    present = {info.key for info in store.list(CATALOG)}
     for record in records:
+        if record.key in present and not isinstance(record, DatasetRecord):
+            continue  # a version never changes
         name = record.name if isinstance(record, DatasetRecord) else record.spec["dataset"]
         kept_by = datasets.get((record.namespace, name))
         if kept_by == provider and (provider is None or record.namespace == namespace):
