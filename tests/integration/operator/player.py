@@ -140,7 +140,8 @@ class Player:
 
     def _lacks_volume(self, claim: dict[str, Any]) -> bool:
         metadata = claim["metadata"]
-        return _NODE in metadata.get("annotations", {}) and metadata["uid"] not in self._played
+        chosen = _NODE in metadata.get("annotations", {}) and "volumeName" not in claim["spec"]
+        return chosen and metadata["uid"] not in self._played
 
     async def _provide(self, claim: dict[str, Any]) -> None:
         """Make the volume of a claim; only one node can mount it unless the claim asks for more."""

@@ -49,14 +49,7 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
     None stands for one that is not known, which was noted as a problem.
     """
     if job.uses is None:
-        parameters = _parameters(job)
-        if parameters.script is not None:
-            return Action.SCRIPT
-        if parameters.image is None:
-            known = ", ".join(Action)
-            state.error(("jobs", name), f"has no action: add uses, one of {known}", "no-action")
-            return None
-        return Action.CONTAINER
+        return _from_parameters(state, name, _parameters(job))
     try:
         return Action(job.uses)
     except ValueError:
@@ -64,6 +57,19 @@ def infer(state: Compilation, name: str, job: api.Job) -> Action | None:
         message = f"{job.uses!r} is not an action; {hint}"
         state.error(("jobs", name, "uses"), message, "unknown-action")
         return None
+
+
+def _from_parameters(
+    state: Compilation, name: str, parameters: api.ActionParameters
+) -> Action | None:
+    if parameters.script is None and parameters.image is None:
+        known = ", ".join(Action)
+        state.error(("jobs", name), f"has no action: add uses, one of {known}", "no-action")
+        return None
+    action = Action.CONTAINER if parameters.script is None else Action.SCRIPT
+    message = f"has no action, and is taken for one of {action}: add `uses: {action}`"
+    state.warn(("jobs", name), message, "implicit-action")
+    return action
 
 
 def complete(state: Compilation, base: CompiledJob, job: api.Job) -> CompiledJob:

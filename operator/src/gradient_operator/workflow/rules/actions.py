@@ -69,6 +69,15 @@ RULES: Final = (
         right=_RIGHT,
     ),
     Rule(
+        id="implicit-action",
+        severity="warning",
+        title="A job leaves open what it does, and its parameters tell",
+        why="With `script` it is `script@v1`, with an `image` alone `container@v1`: the hosted "
+        "service's own pages showed such jobs. Say it under `uses`.",
+        wrong=_RIGHT.replace("    uses: script@v1\n", ""),
+        right=_RIGHT,
+    ),
+    Rule(
         id="unknown-action",
         severity="error",
         title="`uses` names an action that does not exist",
