@@ -272,6 +272,12 @@ def test_a_misspelt_placeholder_for_the_push_is_refused(value):
     assert [problem.rule for problem in builder.problems()] == ["bad-event"]
 
 
+@pytest.mark.parametrize("value", ["github.com/a/b", "https://github.com/a/b", "$URL"])
+def test_an_address_is_no_placeholder(value):
+    builder = make_workflow().job("a").uses("git-checkout@v1", url=value).makes("r", "volume")
+    assert builder.problems() == []
+
+
 def test_a_parameter_of_another_action_changes_nothing():
     builder = make_workflow().job("a").uses("script@v1", image="x", script="y", username="me")
     (problem,) = builder.problems()

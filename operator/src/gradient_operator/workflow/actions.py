@@ -40,6 +40,9 @@ _PARAMETERS: Final[dict[Action, frozenset[str]]] = {
 _PROGRAM: Final = frozenset({"args", "command", "script"})
 """Parameters that say what runs: without effect the job would do something else than it says."""
 _EVENTS: Final = {"url": "context.event.github.url", "ref": "context.event.github.ref"}
+_LIKE_EVENT: Final = re.compile(
+    r"[${\s]{0,8}(?:context\.|github\.(?:event|head_ref|ref|repository|server|sha|url)\b)"
+)
 MODEL_TYPES: Final = ("Tensorflow", "ONNX", "Custom")
 
 
@@ -227,8 +230,7 @@ def _warn_of_literal(state: Compilation, base: CompiledJob, key: str, value: str
 
 def _check_event(state: Compilation, base: CompiledJob, key: str, value: str | None) -> None:
     """A misspelt placeholder would be cloned as it stands, which never works."""
-    bare = (value or "").lstrip("${ ")
-    if bare.startswith(("context.", "github.")) and value not in _EVENTS.values():
+    if value and _LIKE_EVENT.match(value) and value not in _EVENTS.values():
         text = f"is no placeholder: write {_EVENTS[key]}, or the {key} itself"
         state.error(("jobs", base.name, "with", key), text, "bad-event")
 
