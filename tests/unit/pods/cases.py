@@ -149,6 +149,16 @@ CASES = {
         policy=Policy(upload_seconds=600, secret_name="team-secrets"),
         bases={"model": (DIGEST,)},
     ),
+    "gathered-from-a-matrix": request(
+        make_workflow().job("best"),
+        inputs=(
+            FetchedInput("models/0.1", DIGEST, 5),
+            FetchedInput("models/5", DIGEST, 5),
+            StringValue("notes/0.1", "good"),
+            StoredString("notes/5", "runs/uid/result.json", "note"),
+        ),
+        storage=STORAGE,
+    ),
     "copied-volume": request(
         make_workflow().job("train").makes("out", "volume"),
         inputs=(FetchedInput("repo", DIGEST, 5, writable=True),),
