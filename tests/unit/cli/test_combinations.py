@@ -24,28 +24,28 @@ def drawn(run):
 def test_the_combinations_stand_below_their_job_and_what_needs_it_after_them():
     jobs = {
         "data": {"phase": "Succeeded"},
-        "train-0.1-adam": {"phase": "Running"},
-        "train-5-adam": {"phase": "Failed"},
+        "train-adam-0.1": {"phase": "Running"},
+        "train-adam-5": {"phase": "Failed"},
     }
     assert drawn(shown(jobs)) == [
         "data Succeeded",
         "└─ train Running",
-        "   ├─ train-0.1-adam Running",
-        "   ├─ train-5-adam Failed",
+        "   ├─ train-adam-0.1 Running",
+        "   ├─ train-adam-5 Failed",
         "   └─ best Pending",
     ]
 
 
 def test_each_has_its_values_its_machine_and_its_attempts():
     state = {"phase": "Running", "attempt": 2, "userFailures": 1}
-    job = next(job for job in shown({"train-5-adam": state}).jobs if job.name == "train-5-adam")
+    job = next(job for job in shown({"train-adam-5": state}).jobs if job.name == "train-adam-5")
     assert (job.base, dict(job.values)) == ("train", {"rate": "5", "opt": "adam"})
     assert (job.needs, job.instance_type) == (("data",), "C4")
     assert remark(job, 0.0) == "attempt 2 of 3"
 
 
 def test_the_line_for_all_says_how_many_succeeded():
-    phases = {"train-0.1-adam": {"phase": "Succeeded"}, "train-5-adam": {"phase": "Failed"}}
+    phases = {"train-adam-0.1": {"phase": "Succeeded"}, "train-adam-5": {"phase": "Failed"}}
     whole = next(line.job for line in lines(shown(phases).jobs) if line.job.name == "train")
     assert (whole.phase, whole.message) == ("Failed", "1 of 2 combinations succeeded")
 

@@ -21,7 +21,7 @@ class TestNames:
         ("matrix", "names"),
         [
             ({"rate": [0.1, 0.01]}, ["train-0.1", "train-0.01"]),
-            ({"opt": ["Adam", "sgd"], "n": [1]}, ["train-Adam-1", "train-sgd-1"]),
+            ({"opt": ["Adam", "sgd"], "n": [1]}, ["train-1-Adam", "train-1-sgd"]),
             ({"image": ["a/b:1", "a/b:2"]}, ["train-a-b-1", "train-a-b-2"]),
             ({"n": [1, -1]}, ["train-1", "train-2"]),
             ({"n": ["é", "ü"]}, ["train-1", "train-2"]),

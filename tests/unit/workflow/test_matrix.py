@@ -25,6 +25,10 @@ def test_every_value_meets_every_other_and_the_last_key_changes_fastest():
     ]
 
 
+def test_the_order_of_keys_is_none_as_the_api_server_keeps_none():
+    assert made({"b": [1], "a": [2]}) == made({"a": [2], "b": [1]}) == ["a=2 b=1"]
+
+
 def test_what_is_excluded_need_name_some_keys_only():
     matrix = {"os": ["a", "b"], "version": [1, 2], "exclude": [{"os": "a", "version": 1}]}
     assert made(matrix) == ["os=a version=2", "os=b version=1", "os=b version=2"]
@@ -44,12 +48,12 @@ def test_include_as_in_githubs_own_example():
         ],
     }
     assert made(fruits) == [
-        "fruit=apple animal=cat color=pink shape=circle",
-        "fruit=apple animal=dog color=green shape=circle",
-        "fruit=pear animal=cat color=pink",
-        "fruit=pear animal=dog color=green",
+        "animal=cat color=pink fruit=apple shape=circle",
+        "animal=cat color=pink fruit=pear",
+        "animal=dog color=green fruit=apple shape=circle",
+        "animal=dog color=green fruit=pear",
         "fruit=banana",
-        "fruit=banana animal=cat",
+        "animal=cat fruit=banana",
     ]
 
 

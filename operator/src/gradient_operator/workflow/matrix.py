@@ -19,7 +19,7 @@ _LARGEST_PLAIN: Final = 1e21
 """Numbers between are written without an exponent, as JSON writers and GitHub do."""
 
 Values = dict[str, str]
-"""One combination: the text of each key, in the order of the file."""
+"""One combination: the text of each key, in the order of the alphabet."""
 
 
 class MatrixProblem(ValueError):
@@ -31,13 +31,17 @@ class MatrixProblem(ValueError):
 
 
 def combinations(matrix: api.Matrix) -> list[Values]:
-    """All combinations in the order of the file: the last key changes fastest.
+    """All combinations, the last key changing fastest; keys in the order of the alphabet.
+
+    The API server keeps no order of keys: the one of the file would be lost on the way to a run.
 
     Raises:
         MatrixProblem: a list is empty or of the wrong form, a key is not known, or they are none,
             or more than `MAX_COMBINATIONS`.
     """
-    axes = {key: _axis(key, values) for key, values in matrix.items() if key not in _SPECIAL}
+    axes = {
+        key: _axis(key, values) for key, values in sorted(matrix.items()) if key not in _SPECIAL
+    }
     excluded = _objects(matrix, "exclude")
     for item in excluded:
         _check_known(item, axes)
@@ -115,7 +119,7 @@ def _included(kept: list[Values], axes: Mapping[str, object], items: list[Values
             row.update(item)
         if not fitting:
             new.append(dict(item))
-    return [*found, *new]
+    return [dict(sorted(row.items())) for row in (*found, *new)]
 
 
 def _too_many(count: int) -> str:
