@@ -14,7 +14,7 @@ import aiohttp
 from tests.integration.operator.waiting import eventually
 
 PROGRAM = Path(sys.executable).parent / "gradient-operator"
-QUICK_LEASE = {"duration": 3, "renewDeadline": 2, "retryPeriod": 0.25}
+QUICK_LEASE = {"duration": 8, "renewDeadline": 6, "retryPeriod": 0.25}
 
 
 class OperatorProcess:
