@@ -1,5 +1,7 @@
 """Findings as a SARIF 2.1.0 log, which code review tools read, with the catalogue as metadata.
 
+The help of a rule is the text of its page: whoever reads the log needs no address for it.
+
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
 
@@ -14,7 +16,6 @@ from gradient_operator.workflow.rules.catalogue import CATALOGUE
 from gradient_operator.workflow.rules.model import Rule
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-_PAGES: Final = "https://gradient.run/docs/rules/"
 _PLACES: Final = {rule: place for place, rule in enumerate(CATALOGUE)}
 
 
@@ -23,7 +24,6 @@ def log(findings: Sequence[Finding]) -> dict[str, Any]:
     driver = {
         "name": "gradient lint",
         "version": version("gradient-operator"),
-        "informationUri": _PAGES,
         "rules": [_rule(rule) for rule in CATALOGUE.values()],
     }
     run = {
@@ -41,7 +41,6 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": f"{rule.title}."},
         "fullDescription": {"text": rule.why},
         "help": {"text": _help(rule), "markdown": _help(rule)},
-        "helpUri": f"{_PAGES}{rule.id}.md",
         "defaultConfiguration": {"level": rule.severity},
     }
 
