@@ -192,6 +192,11 @@ async def _ensure_version(
     return found, False
 
 
+def _summary(spec: Mapping[str, Any], made: str) -> dict[str, Any]:
+    """A version as `status.latest` of its dataset has it."""
+    return {key: spec[key] for key in ("version", "digest", "bytes", "files")} | {"createdAt": made}
+
+
 async def _move_latest(
     client: KubeClient,
     dataset: str,
@@ -200,12 +205,12 @@ async def _move_latest(
     version: Mapping[str, Any],
     repeated: bool,
 ) -> None:
-    spec, created = version["spec"], version["metadata"]["creationTimestamp"]
+    newest = _summary(version["spec"], created(version["metadata"]))
     for _ in range(_TRIES):
         current = await client.get(DATASETS, name=dataset, namespace=namespace)
         status = current.get("status", {})
         latest = status.get("latest") or {}
-        if repeated and latest.get("createdAt", "") > created:
+        if repeated and latest.get("createdAt", "") > newest["createdAt"]:
             return  # another version came after ours: a repetition must not hide it
         listed = await client.list_all(
             DATASET_VERSIONS,
@@ -213,20 +218,11 @@ async def _move_latest(
             label_selector=f"{names.LABEL_DATASET}={label_value(dataset)}",
         )
         count = len(listed.items)
-        if latest.get("version") == spec["version"] and status.get("versions") == count:
+        if latest.get("version") == newest["version"] and status.get("versions") == count:
             return
         body = {
             "metadata": {"resourceVersion": current["metadata"]["resourceVersion"]},
-            "status": {
-                "latest": {
-                    "version": spec["version"],
-                    "digest": spec["digest"],
-                    "bytes": spec["bytes"],
-                    "files": spec["files"],
-                    "createdAt": created,
-                },
-                "versions": count,
-            },
+            "status": {"latest": newest, "versions": count},
         }
         try:
             await client.merge_patch(
@@ -244,11 +240,9 @@ async def set_latest(client: KubeClient, dataset: str, version: VersionRecord) -
     Raises:
         KubeError: the API server did not take it.
     """
-    spec = version.spec
-    summary = {key: spec[key] for key in ("version", "digest", "bytes", "files")}
     await client.merge_patch(
         DATASETS,
-        {"status": {"latest": summary | {"createdAt": version.created}}},
+        {"status": {"latest": _summary(version.spec, version.created)}},
         name=dataset,
         namespace=version.namespace,
         subresource="status",

@@ -5,7 +5,14 @@ import pytest
 from gradient_operator.api.instance_type import InstanceTypeSpec, Toleration
 from gradient_operator.api.workflow import VolumePolicy
 from gradient_operator.engine.model import JobPhase, JobRecord, VolumeRecord
-from gradient_operator.engine.volumes import choose, placed, unused_claims, users, volume_keys
+from gradient_operator.engine.volumes import (
+    choose,
+    claim_users,
+    placed,
+    unused_claims,
+    users,
+    volume_keys,
+)
 from tests.builders import MACHINES, done_job, make_workflow
 
 
@@ -74,15 +81,15 @@ class TestMerged:
         workflow = tutorial("Gpu").compile()
         volumes = chosen(tutorial("Gpu"), types=MERGEABLE)
         for name in ("clone", "train"):
-            found = placed(
-                workflow.jobs[name],
-                workflow=workflow,
-                volumes=volumes,
-                instance_types=MERGEABLE,
-            )
+            found = placed(MERGEABLE[workflow.jobs[name].instance_type], self.others(volumes))
             assert found.node_selector == {"pool": "gpu"}
             assert [one.key for one in found.tolerations] == ["nvidia.com/gpu"]
             assert found.name == MERGEABLE[workflow.jobs[name].instance_type].name
+
+    def others(self, volumes):
+        workflow = tutorial("Gpu").compile()
+        (jobs,) = claim_users(workflow, volumes).values()
+        return [MERGEABLE[workflow.jobs[job].instance_type] for job in jobs]
 
     def test_tolerations_alone_part_nobody(self):
         spot = machine("Spot", {"pool": "cpu"}, "spot")
@@ -94,19 +101,12 @@ class TestMerged:
         assert chosen(tutorial("Gpu"), types=types)["clone.repo"].mode == "Copy"
 
     def test_a_copy_moves_nobody(self):
-        workflow = tutorial("P4000").compile()
-        volumes = chosen(tutorial("P4000"))
-        found = placed(
-            workflow.jobs["clone"], workflow=workflow, volumes=volumes, instance_types=MACHINES
-        )
-        assert found == MACHINES["C4"]
+        assert claim_users(tutorial("P4000").compile(), chosen(tutorial("P4000"))) == {}
+        assert placed(MACHINES["C4"], []) == MACHINES["C4"]
 
     def test_a_type_that_changes_while_the_run_goes_on_leaves_jobs_where_they_say(self):
-        workflow, volumes = tutorial().compile(), chosen(tutorial())
-        types = {**MACHINES, "C5": machine("C5", {"pool": "moved"})}
-        job = workflow.jobs["clone"]
-        found = placed(job, workflow=workflow, volumes=volumes, instance_types=types)
-        assert found == MACHINES["C4"]
+        moved = machine("C5", {"pool": "moved"})
+        assert placed(MACHINES["C4"], [moved, None]) == MACHINES["C4"]
 
 
 class TestMeeting:
@@ -222,8 +222,8 @@ class TestUnused:
     """A claim goes when its last user has ended for good."""
 
     def unused(self, **records):
-        workflow = tutorial().compile()
-        return unused_claims(workflow, chosen(tutorial()), records)
+        found = claim_users(tutorial().compile(), chosen(tutorial()))
+        return unused_claims(found, records)
 
     def test_it_is_used_while_one_may_still_start(self):
         assert self.unused(clone=done_job(), train=JobRecord()) == set()

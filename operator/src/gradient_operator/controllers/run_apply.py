@@ -146,16 +146,20 @@ class Applier:
 
     def _request(self, state: RunState, job: CompiledJob, attempt: int) -> PodRequest:
         config = self.services.config
-        claims = inputs.claims_of(job, state.volumes)
+        types = self.services.definitions.instance_types
+        held = [
+            claim
+            for claim, volume in inputs.claims_of(job, state.volumes).items()
+            if volume.mode == "ReadWriteOnce"
+        ]
+        sharing = {name for claim in held for name in state.claim_users[claim]}
         return PodRequest(
             run=state.identity,
             job=job,
             attempt=attempt,
             machine=placed(
-                job,
-                workflow=state.workflow,
-                volumes=state.volumes,
-                instance_types=self.services.definitions.instance_types,
+                types[job.instance_type],
+                (types.get(state.workflow.jobs[name].instance_type) for name in sharing),
             ),
             policy=state.policy,
             settings=Settings(
@@ -177,9 +181,7 @@ class Applier:
                 if output.type == "volume"
             },
             storage=state.storage,
-            held_claims=tuple(
-                claim for claim, volume in claims.items() if volume.mode == "ReadWriteOnce"
-            ),
+            held_claims=tuple(held),
         )
 
     async def drop_claims(self, state: RunState) -> None:
@@ -189,7 +191,7 @@ class Applier:
             KubeError: one of them was not deleted; try again.
             NotLeading: this process may not write any more.
         """
-        for claim in sorted(unused_claims(state.workflow, state.volumes, state.ledger)):
+        for claim in sorted(unused_claims(state.claim_users, state.ledger)):
             if claim not in state.dropped:
                 if not self.services.is_leader():
                     raise NotLeading

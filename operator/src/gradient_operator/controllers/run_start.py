@@ -12,7 +12,7 @@ from gradient_operator.controllers.run_state import RunState, identity_of
 from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import NoStorage, storage_of_run
 from gradient_operator.engine.model import JobRecord, RunPhase
-from gradient_operator.engine.volumes import choose, users
+from gradient_operator.engine.volumes import choose, claim_users, users
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import CLAIMS
 from gradient_operator.pods.request import Storage
@@ -62,6 +62,7 @@ async def begin(services: Services, view: RunView) -> RunState:
         written=dict(status),
         recorded=resumed,
     )
+    state.claim_users = claim_users(workflow, state.volumes)
     choose_volumes(services, state)
     return state
 
@@ -114,6 +115,7 @@ def choose_volumes(services: Services, state: RunState) -> None:
         instance_types=types,
         read_write_many_class=services.config.volumes.read_write_many_class,
     )
+    state.claim_users = claim_users(state.workflow, state.volumes)
 
 
 def _ledger(workflow: CompiledWorkflow, status: Any) -> dict[str, JobRecord]:

@@ -44,6 +44,8 @@ class RunState:
     aborted: set[str] = field(default_factory=set)
     """UIDs of Pods whose upload was told to stop."""
     models: dict[str, str] = field(default_factory=dict)
+    claim_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The jobs that mount each claim; follows from workflow and volumes."""
     claims: set[str] = field(default_factory=set)
     """Claims that exist."""
     dropped: set[str] = field(default_factory=set)

@@ -1,7 +1,8 @@
 """The planner: from an observation and the time to the whole next step of a run.
 
-Invariants, each a property test: at most one Pod per job and attempt; no Pod before all needs
-succeeded; a final job never changes; planning again from the outcome of a plan adds nothing.
+Invariants, each a property test: at most one Pod per job and attempt; no Pod before all needs have
+ended, and ended well unless the job's `if` or their `continue-on-error` says otherwise; a final job
+never changes; planning again from the outcome of a plan adds nothing.
 """
 
 from dataclasses import replace

@@ -92,55 +92,40 @@ def _named(record: VolumeRecord, *, run: str, key: str) -> VolumeRecord:
     return replace(record, claim=object_name(f"{run}-{record.claim or key}", limit=63))
 
 
+def claim_users(
+    workflow: CompiledWorkflow, volumes: Mapping[str, VolumeRecord]
+) -> dict[str, tuple[str, ...]]:
+    """For each claim, the jobs that mount it; derived once, as it looks at every job."""
+    if not volumes:
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    for key, jobs in users(workflow).items():
+        claim = volumes[key].claim if key in volumes else None
+        if claim is not None:
+            found.setdefault(claim, {}).update(dict.fromkeys(jobs))
+    return {claim: tuple(jobs) for claim, jobs in found.items()}
+
+
 def placed(
-    job: CompiledJob,
-    *,
-    workflow: CompiledWorkflow,
-    volumes: Mapping[str, VolumeRecord],
-    instance_types: Mapping[str, InstanceTypeSpec],
+    machine: InstanceTypeSpec, others: Iterable[InstanceTypeSpec | None]
 ) -> InstanceTypeSpec:
-    """The machine type of a job, on the nodes of all that share its claims of one node.
+    """A machine type, on the nodes of all that share its claims of one node.
 
     Where they cannot be merged (the policy wanted it so, or a type has changed) it is its own.
     """
-    machine = instance_types[job.instance_type]
-    claims = _held(job, volumes)
-    if not claims:
-        return machine
-    sharing = [
-        instance_types.get(other.instance_type)
-        for other in workflow.jobs.values()
-        if claims & _held(other, volumes)
-    ]
-    placement = merge([machine, *(one for one in sharing if one is not None)])
+    placement = merge([machine, *(other for other in others if other is not None)])
     return machine if placement is None else placement.on(machine)
 
 
 def unused_claims(
-    workflow: CompiledWorkflow,
-    volumes: Mapping[str, VolumeRecord],
-    ledger: Mapping[str, JobRecord],
+    jobs_of: Mapping[str, Iterable[str]], ledger: Mapping[str, JobRecord]
 ) -> set[str]:
-    """The claims that had users, all of which have ended for good."""
-    if not volumes:
-        return set()
-    of_claim: dict[str, list[JobRecord]] = {}
-    for key, jobs in users(workflow).items():
-        claim = volumes[key].claim if key in volumes else None
-        if claim is not None:
-            of_claim.setdefault(claim, []).extend(ledger[job] for job in jobs if job in ledger)
+    """The claims that had users, all of which have ended for good; `jobs_of` names the users."""
     return {
         claim
-        for claim, records in of_claim.items()
-        if all(record.phase.final for record in records)
-        and any(record.attempt for record in records)
+        for claim, jobs in jobs_of.items()
+        if all(ledger[job].phase.final for job in jobs) and any(ledger[job].attempt for job in jobs)
     }
-
-
-def _held(job: CompiledJob, volumes: Mapping[str, VolumeRecord]) -> set[str]:
-    """The claims of a job that only one node can mount."""
-    records = (volumes[key] for key in volume_keys(job) if key in volumes)
-    return {record.claim for record in records if record.claim and record.mode == "ReadWriteOnce"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gradient_operator.api.rules import MAX_EDGES
 from gradient_operator.api.run import RunInput
 from gradient_operator.api.workflow import GradientFile, Job, Strategy
 from gradient_operator.workflow import graph, manual, triggers
@@ -25,9 +26,6 @@ from gradient_operator.workflow.model import (
 )
 from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.state import Compilation, Event, event_of
-
-MAX_EDGES = 20_000
-"""Needs in all jobs together; bounds the work of a plan."""
 
 
 @dataclass(frozen=True, slots=True)
