@@ -68,11 +68,11 @@ def exclusive(path: Path) -> Iterator[None]:
     and it is taken again on the new one.
     """
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            continue  # the folder was deleted in between
+        except (FileNotFoundError, FileExistsError):
+            continue  # the folder was deleted in between, or while it was being looked at
         fcntl.flock(handle, fcntl.LOCK_EX)
         with suppress(FileNotFoundError):
             if os.fstat(handle).st_ino == path.stat().st_ino:
