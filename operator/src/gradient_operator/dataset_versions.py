@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gradient_operator.api import names
-from gradient_operator.datasets.catalog import DatasetRecord, VersionRecord
+from gradient_operator.datasets.mirror import DatasetRecord, VersionRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import AlreadyExists, Conflict, NotFound
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS

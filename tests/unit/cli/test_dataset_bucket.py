@@ -68,7 +68,7 @@ class TestCollect:
         assert "due      2 objects, 1.9 MiB: would be deleted now" in out
         _, out, _ = gradient("dataset", "gc", "-o", "json")
         assert json.loads(out)["deleted"]["objects"] == 2
-        assert {path for path in objects(bucket) if "catalog" not in str(path)} == kept
+        assert {path for path in objects(bucket) if "v1/mirror" not in str(path)} == kept
         assert gradient("dataset", "verify", "Digits:latest")[0] == 2  # the deleted one was latest
 
     @pytest.mark.parametrize("holder", ["run", "pod"])
@@ -184,7 +184,7 @@ class TestRecover:
 
     def test_an_emptied_cluster_is_not_collected(self, gradient, client, bucket, lost, aged):
         for number in range(4):  # the guard wants more than a handful
-            folder = bucket / "p/v1/catalog" / f"{number}"
+            folder = bucket / "p/v1/mirror" / f"{number}"
             folder.mkdir(parents=True)
             (folder / "dataset.json").write_text("{}")
         aged()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradient_operator.datasets.catalog import DatasetRecord, VersionRecord, write
 from gradient_operator.datasets.collect import CollectionRefused, Settings, Sum, as_dict, collect
 from gradient_operator.datasets.errors import ManifestError
 from gradient_operator.datasets.layout import (
@@ -18,6 +17,7 @@ from gradient_operator.datasets.layout import (
     run_key,
 )
 from gradient_operator.datasets.marking import Roots
+from gradient_operator.datasets.mirror import DatasetRecord, VersionRecord, write
 from gradient_operator.datasets.result import UploadResult, write_result
 from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.store import CollectorStore

@@ -9,9 +9,9 @@ from typing import Any, Final
 from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers import rim
-from gradient_operator.controllers.catalogue import CatalogueMirror
 from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_watch import DatasetWatch
+from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import Applier, NotLeading
@@ -127,15 +127,15 @@ class Operator:
             services, workflows=self._rim.workflows, runs=self._runs.items
         )
         self._collections = CollectionReports(services, namespace=watched)
-        self._catalogue = (
-            CatalogueMirror(client, DefaultStore(storage).impatient, metrics)
+        self._mirror = (
+            DatasetMirror(client, DefaultStore(storage).impatient, metrics)
             if storage is not None
             else None
         )
         self._datasets = DatasetWatch(
             services,
             namespace=watched,
-            changed=self._catalogue.note if self._catalogue is not None else None,
+            changed=self._mirror.note if self._mirror is not None else None,
         )
         self._count_runs()
 
@@ -207,8 +207,8 @@ class Operator:
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")
         group.create_task(self._collections.run(), name="collections")
-        if self._catalogue is not None:
-            group.create_task(self._catalogue.run(), name="catalogue")
+        if self._mirror is not None:
+            group.create_task(self._mirror.run(), name="mirror")
         for number in range(self._config.workers):
             group.create_task(self._work(), name=f"worker {number}")
         await rim.run(self._rim, namespace=self._config.watch_namespace, identity=self._identity)

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Final
 from gradient_operator.datasets.errors import BlobMissingError, DatasetError
 from gradient_operator.datasets.layout import (
     BLOBS,
-    CATALOG,
     GC_CLOCK_KEY,
     GC_MARKS_KEY,
     GC_OWNER_KEY,
     GC_SWEEPS,
     MANIFESTS,
+    MIRROR,
     RUNS,
     manifest_digest,
     run_of_key,
@@ -47,7 +47,7 @@ GRACE_SECONDS: Final = 48 * 3_600.0
 """Longer than the longest upload (24 hours) with its commit."""
 BATCH: Final = 500
 """Objects in one request for deletion."""
-_FOLDERS: Final = (MANIFESTS, CATALOG, RUNS, *BLOBS)
+_FOLDERS: Final = (MANIFESTS, MIRROR, RUNS, *BLOBS)
 """What is collected, and in this order: first what names others, so that nothing names a gap."""
 _SAFE_LOSS: Final = 0.5
 _FEW: Final = 4
@@ -240,7 +240,7 @@ def _check_owner(store: CollectorStore, settings: Settings) -> None:
 def _check_loss(store: CollectorStore, wanted: Roots, settings: Settings) -> None:
     """Refuse when most of what the bucket knows is unknown to the cluster: rather recover it."""
     known = lost = 0
-    for info in store.list(CATALOG):
+    for info in store.list(MIRROR):
         known += info.key in wanted.records
         lost += info.key not in wanted.records
     if settings.force or lost <= max(_FEW, _SAFE_LOSS * (known + lost)):

@@ -33,7 +33,7 @@ class Roots:
     results: frozenset[str] = frozenset()
     """UIDs of Pods whose results may still be read."""
     records: frozenset[str] = frozenset()
-    """Keys of the catalogue's records that describe something that exists."""
+    """Keys of the mirror's records that describe something that exists."""
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ class Metrics:
         "Bytes of files in dataset versions deleted by retention, shared ones counted each time."
     )
 
-    catalogue_failures_total: Counter = _counter(
+    mirror_failures_total: Counter = _counter(
         "Failed attempts to mirror names and tags of datasets into the bucket, for recovery."
     )
 

@@ -12,7 +12,7 @@ from gradient_operator.cli.options import Target, target_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradient_operator.cli.dataset.catalog import Found
+    from gradient_operator.cli.dataset.lookup import Found
     from gradient_operator.cli.dataset.storage import Storage
     from gradient_operator.datasets.store import BlobStore
 
@@ -34,7 +34,7 @@ def command(*, reference: str, endpoint: str | None, target: Target) -> None:
 async def locate(text: str, target: Target) -> tuple[Found, Storage]:
     """The version that a reference means, and where it is kept."""
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.dataset.catalog import find_version, parse, within
+    from gradient_operator.cli.dataset.lookup import find_version, parse, within
     from gradient_operator.cli.dataset.storage import find_storage
 
     reference = parse(text)

@@ -115,8 +115,8 @@ async def _record(store: BlobStore, provider: str | None, target: Target) -> Non
     """Leave in the bucket what its datasets are called, for recovery."""
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.dataset.roots import find_records
-    from gradient_operator.datasets.catalog import DatasetRecord, write
-    from gradient_operator.datasets.layout import CATALOG
+    from gradient_operator.datasets.layout import MIRROR
+    from gradient_operator.datasets.mirror import DatasetRecord, write
 
     async with connect(target) as cluster:
         records = await find_records(cluster)
@@ -126,7 +126,7 @@ async def _record(store: BlobStore, provider: str | None, target: Target) -> Non
         for record in records
         if isinstance(record, DatasetRecord)
     }
-    present = {info.key for info in store.list(CATALOG)}
+    present = {info.key for info in store.list(MIRROR)}
     for record in records:
         if record.key in present and not isinstance(record, DatasetRecord):
             continue  # a version never changes

@@ -32,7 +32,7 @@ def command(*, reference: str, target: Target) -> None:
 async def _find(text: str, target: Target) -> Lineage:
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.dataset.ancestry import trace
-    from gradient_operator.cli.dataset.catalog import find_version, parse, within
+    from gradient_operator.cli.dataset.lookup import find_version, parse, within
 
     reference = parse(text)
     async with connect(target) as connected:

@@ -46,7 +46,7 @@ def datasets_table(datasets: list[dict[str, Any]], *, now: float, width: int) ->
     from rich.text import Text
 
     from gradient_operator.api.times import parse_time
-    from gradient_operator.cli.dataset.catalog import shown_name
+    from gradient_operator.cli.dataset.lookup import shown_name
     from gradient_operator.cli.output.console import safe
     from gradient_operator.cli.output.fitted import Column, fitted_table
     from gradient_operator.cli.output.text import ago, size

@@ -58,7 +58,7 @@ def command(
 
 
 def _reference(name: str) -> DatasetReference:
-    from gradient_operator.cli.dataset.catalog import parse
+    from gradient_operator.cli.dataset.lookup import parse
 
     reference = parse(name)
     if reference.version is not None or reference.namespace is not None:

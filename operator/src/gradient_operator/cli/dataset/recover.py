@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradient_operator.cli.cluster import Cluster
-    from gradient_operator.datasets.catalog import DatasetRecord, Record, VersionRecord
+    from gradient_operator.datasets.mirror import DatasetRecord, Record, VersionRecord
 
 
 @click.command(name="recover")
@@ -38,8 +38,8 @@ def command(
     in the bucket any more is not made. With -n only that namespace is recovered.
     """
     from gradient_operator.cli.cluster import run_async
-    from gradient_operator.datasets.catalog import read_all
     from gradient_operator.datasets.layout import MANIFESTS, manifest_digest
+    from gradient_operator.datasets.mirror import read_all
 
     storage = run_async(_storage(provider, target, credentials))
     with open_store(storage, endpoint=endpoint, target=target) as store:
@@ -76,7 +76,7 @@ def sort_out(
     records: Sequence[Record], present: set[str | None]
 ) -> tuple[list[DatasetRecord], list[VersionRecord], list[VersionRecord]]:
     """Datasets, versions that are whole, and versions that are lost; oldest version first."""
-    from gradient_operator.datasets.catalog import DatasetRecord
+    from gradient_operator.datasets.mirror import DatasetRecord
 
     datasets = [each for each in records if isinstance(each, DatasetRecord)]
     versions = [each for each in records if not isinstance(each, DatasetRecord)]
@@ -119,7 +119,7 @@ async def _make(
 
 async def _make_one(cluster: Cluster, record: Record, done: Done, *, dry_run: bool) -> bool:
     from gradient_operator.dataset_versions import object_of
-    from gradient_operator.datasets.catalog import DatasetRecord
+    from gradient_operator.datasets.mirror import DatasetRecord
     from gradient_operator.kube.errors import AlreadyExists, Invalid, NotFound
     from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gradient_operator.cli.cluster import Cluster
-    from gradient_operator.datasets.catalog import Record
+    from gradient_operator.datasets.mirror import Record
     from gradient_operator.kube.resources import Resource
 
 _CLUSTER: Final = "kube-system"

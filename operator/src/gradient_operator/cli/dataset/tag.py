@@ -10,7 +10,7 @@ from gradient_operator.cli.errors import CommandError
 from gradient_operator.cli.options import Target, target_options
 
 if TYPE_CHECKING:
-    from gradient_operator.cli.dataset.catalog import Found
+    from gradient_operator.cli.dataset.lookup import Found
 
 
 @click.command(name="tag")
@@ -53,7 +53,7 @@ def _check(tag: str) -> None:
 async def _tag(text: str, tag: str, target: Target) -> tuple[Found, str | None]:
     """The version, and what the tag meant before."""
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.dataset.catalog import find_version, parse, within
+    from gradient_operator.cli.dataset.lookup import find_version, parse, within
     from gradient_operator.kube.resources import DATASETS
 
     reference = parse(text)

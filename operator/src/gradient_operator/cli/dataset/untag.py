@@ -22,7 +22,7 @@ def command(*, name: str, tag: str, target: Target) -> None:
 
 async def _untag(text: str, tag: str, target: Target) -> str:
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.dataset.catalog import find_dataset, parse, within
+    from gradient_operator.cli.dataset.lookup import find_dataset, parse, within
     from gradient_operator.kube.resources import DATASETS
 
     reference = parse(text)

@@ -28,7 +28,7 @@ def command(*, name: str, target: Target) -> None:
 
 async def _list(name: str, target: Target) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.dataset.catalog import find_dataset, list_versions, parse, within
+    from gradient_operator.cli.dataset.lookup import find_dataset, list_versions, parse, within
 
     reference = parse(name)
     async with connect(target) as connected:

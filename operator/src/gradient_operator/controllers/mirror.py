@@ -13,9 +13,9 @@ from typing import Final
 from gradient_operator.api import names
 from gradient_operator.controllers.dataset_records import DatasetView
 from gradient_operator.dataset_versions import dataset_record, version_record
-from gradient_operator.datasets.catalog import Record, VersionRecord, encode
 from gradient_operator.datasets.errors import DatasetError
-from gradient_operator.datasets.layout import CATALOG
+from gradient_operator.datasets.layout import MIRROR
+from gradient_operator.datasets.mirror import Record, VersionRecord, encode
 from gradient_operator.datasets.store import BlobStore
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import KubeError, NotFound
@@ -29,7 +29,7 @@ RETRY_SECONDS: Final = 30.0
 _SETTLE_SECONDS: Final = 2.0
 
 
-class CatalogueMirror:
+class DatasetMirror:
     """Writes records of datasets that were noted, one after the other, in a task of its own."""
 
     def __init__(
@@ -58,7 +58,7 @@ class CatalogueMirror:
             try:
                 await self.flush()
             except (DatasetError, OSError, KubeError) as error:
-                self._metrics.catalogue_failures_total.inc()
+                self._metrics.mirror_failures_total.inc()
                 logger.warning("cannot mirror datasets into the bucket: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
@@ -96,7 +96,7 @@ class CatalogueMirror:
     def _write(self, records: list[Record]) -> None:
         store = self._open_store()
         if self._written is None:
-            self._written = dict.fromkeys(info.key for info in store.list(CATALOG))
+            self._written = dict.fromkeys(info.key for info in store.list(MIRROR))
         for record in records:
             # A version never changes: that its record is there is enough.
             if isinstance(record, VersionRecord) and record.key in self._written:

@@ -3,12 +3,12 @@
 import pytest
 from obstore.store import MemoryStore
 
-from gradient_operator.controllers.catalogue import CatalogueMirror
 from gradient_operator.controllers.dataset_records import project_dataset
+from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.dataset_versions import Content, commit
 from gradient_operator.datasets.backend import ObstoreBackend
-from gradient_operator.datasets.catalog import DatasetRecord, VersionRecord, read_all
 from gradient_operator.datasets.errors import StorageUnavailableError
+from gradient_operator.datasets.mirror import DatasetRecord, VersionRecord, read_all
 from gradient_operator.kube.resources import DATASETS
 from gradient_operator.observability.metrics import Metrics
 from gradient_operator.workflow.references import DatasetReference
@@ -26,7 +26,7 @@ class World:
 
     def restart(self):
         self.store, self.faults = faulty_store(self.backend)
-        self.mirror = CatalogueMirror(self.api, lambda: self.store, Metrics())
+        self.mirror = DatasetMirror(self.api, lambda: self.store, Metrics())
 
     async def put(self, digest, **changes):
         content = Content(digest=digest, bytes=7, files=2)

@@ -3,8 +3,8 @@
 Nothing ever reads them but recovery, and the collector, which takes away those that describe
 nothing any more. The truth is in the cluster; a record that is late costs what was committed since.
 
-    catalog/<SHA-256 of "namespace/name">/dataset.json             spec, newest version
-    catalog/<SHA-256 of "namespace/name">/versions/<digest>.json   spec, when it was made
+    mirror/<SHA-256 of "namespace/name">/dataset.json             spec, newest version
+    mirror/<SHA-256 of "namespace/name">/versions/<digest>.json   spec, when it was made
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gradient_operator.datasets.errors import BlobMissingError
-from gradient_operator.datasets.layout import CATALOG, is_digest
+from gradient_operator.datasets.layout import MIRROR, is_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +87,7 @@ def read_all(store: BlobStore) -> Iterator[Record]:
     Raises:
         StorageError: the storage does not answer or refuses us.
     """
-    for info in store.list(CATALOG):
+    for info in store.list(MIRROR):
         record = None
         if info.size <= LARGEST_RECORD:
             try:
@@ -121,4 +121,4 @@ def decode(data: bytes) -> Record | None:
 
 
 def _folder(namespace: str, dataset: str) -> str:
-    return f"{CATALOG}/{hashlib.sha256(f'{namespace}/{dataset}'.encode()).hexdigest()}"
+    return f"{MIRROR}/{hashlib.sha256(f'{namespace}/{dataset}'.encode()).hexdigest()}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradient_operator.datasets.catalog import (
+from gradient_operator.datasets.mirror import (
     DatasetRecord,
     VersionRecord,
     decode,
