@@ -119,8 +119,15 @@ e2e: $(READY) ## Tests on a real cluster, which they start unless it is up
 	@$(BIN)/pytest tests/e2e
 
 .PHONY: test
-test: lint type imports generated ## Everything that CI runs
-	@$(BIN)/pytest $(TESTS)
+test: lint type imports generated parts ## Everything that CI runs
+	@$(BIN)/pytest $(TESTS) --numprocesses 2 --dist loadgroup
+
+# Before the tests, as no test's time limit covers ten minutes of Go compiler; and it is seen.
+.PHONY: parts
+parts: ## Build the programs and images that the tests start, if they are not built
+	@$(PYTHON) -m hack.cluster build --name simulated
+	@$(PYTHON) -m hack.cluster build
+	@[ "$${CLUSTER:-}" = existing ] || $(PYTHON) -m hack.images build
 
 .PHONY: bench
 bench: $(READY) ## Measure, and print the tables

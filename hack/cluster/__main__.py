@@ -1,4 +1,4 @@
-"""`python3 -m hack.cluster up|down|status`: a cluster, whatever this machine has."""
+"""`python3 -m hack.cluster build|up|down|status`: a cluster, whatever this machine has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hack.steps import complain
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every failure is one sentence and exit code 1."""
     parser = argparse.ArgumentParser(prog="python3 -m hack.cluster", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status"))
+    parser.add_argument("command", choices=("build", "up", "down", "status"))
     parser.add_argument(
         "--name",
         choices=("real", "simulated"),
@@ -23,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         cluster = choice.choose(options.name)
-        if options.command == "up":
+        if options.command == "build":
+            cluster.build()
+        elif options.command == "up":
             cluster.up()
         elif options.command == "down":
             cluster.down()

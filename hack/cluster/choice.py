@@ -38,6 +38,9 @@ class Way(StrEnum):
 class Cluster(Protocol):
     """What can be done with a cluster of any kind."""
 
+    def build(self) -> None:
+        """Make the programs that `up` starts; nothing where they come from elsewhere."""
+
     def up(self) -> None:
         """Start it, or say that it is up."""
 
@@ -59,6 +62,10 @@ class LocalCluster:
     """Plain processes."""
 
     profile: Profile
+
+    def build(self) -> None:
+        """Make the programs that `up` starts."""
+        local.build(self.profile)
 
     def up(self) -> None:
         """Start it, or say that it is up."""

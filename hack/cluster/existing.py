@@ -29,6 +29,9 @@ def find_kubectl() -> str:
 class ExistingCluster:
     """What KUBECONFIG leads to."""
 
+    def build(self) -> None:
+        """Nothing to make: the cluster is there."""
+
     def up(self) -> None:
         """Make sure that the cluster answers."""
         if not self.status():

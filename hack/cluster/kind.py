@@ -61,6 +61,9 @@ class KindCluster:
     kubeconfig: Path = KUBECONFIG
     shared_folder: Path = SHARED_FOLDER
 
+    def build(self) -> None:
+        """Nothing to make: kind brings its nodes."""
+
     def up(self) -> None:
         """Make the cluster, or get the way to it if it is there."""
         existed = self.exists()

@@ -25,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("e2e")
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,8 @@ def installed() -> Iterator[None]:
     own = os.environ.get("CLUSTER") != "existing"
     was_up = own and command([sys.executable, "-m", "hack.cluster", "status"], check=False)
     before = os.environ.get("KUBECONFIG")
-    for words in (["hack.cluster", "up"], ["hack.images", "build"], ["hack.images", "load"]):
+    steps = [["hack.cluster", "up"], *([["hack.images", "load"]] if own else [])]
+    for words in steps:
         command([sys.executable, "-m", *words], seconds=1_800)
     command([sys.executable, "-m", "hack.install"], seconds=600)
     if own:

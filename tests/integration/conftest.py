@@ -20,6 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("integration")
+            item.add_marker(pytest.mark.xdist_group("integration"))
 
 
 def cluster(word: str) -> subprocess.CompletedProcess[str]:
