@@ -31,6 +31,16 @@ jobs:
     with: {image: "bash:5", script: "echo good"}
 """
 
+_MANY: Final = """\
+jobs:
+  Try1: &job
+    strategy:
+      matrix: {seed: &list [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], rate: *list}
+    resources: {instance-type: P4000}
+    uses: script@v1
+    with: {image: "python:3.12", script: "echo ${{ matrix.seed }} ${{ matrix.rate }}"}
+""" + "".join(f"  Try{number}: *job\n" for number in range(2, 10))
+
 RULES: Final = (
     Rule(
         id="bad-condition",
@@ -69,5 +79,7 @@ RULES: Final = (
         title="The workflow has too many jobs with all combinations of its matrices",
         why="Each combination is a job, and a run holds at most 1,500 jobs: beyond that its "
         "status would not fit into one object. Split the workflow, or the matrix.",
+        wrong=_MANY,
+        right=_MANY.replace(", 9, 10, 11, 12, 13, 14, 15, 16", ""),
     ),
 )

@@ -14,6 +14,18 @@ jobs:
       script: echo go
 """
 
+_WIDE: Final = """\
+jobs:
+  Try: &job
+    strategy: {matrix: {seed: &twelve [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], rate: *twelve}}
+    resources: {instance-type: P4000}
+    uses: script@v1
+    with: {image: "python:3.12", script: "echo ${{ matrix.seed }} ${{ matrix.rate }}"}
+  Judge:
+    <<: *job
+    needs: [Try]
+"""
+
 RULES: Final = (
     Rule(
         id="text-too-long",
@@ -43,6 +55,16 @@ RULES: Final = (
         severity="error",
         title="The jobs have too many needs together",
         why="At most 20,000 names fit into the `needs` of all jobs. Put a job between that "
-        "gathers, instead of letting every job need every other.",
+        "gathers, instead of letting every job need every other. With matrices, each combination "
+        "needs each combination of the job before.",
+        wrong=_WIDE,
+        right=_WIDE.replace("[Try]", "[Gather]")
+        + """\
+  Gather:
+    resources: {instance-type: C4}
+    uses: script@v1
+    with: {image: "python:3.12", script: echo all are tried}
+    needs: [Try]
+""",
     ),
 )
