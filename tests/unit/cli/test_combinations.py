@@ -42,6 +42,9 @@ def test_each_has_its_values_its_machine_and_its_attempts():
     assert (job.base, dict(job.values)) == ("train", {"rate": "5", "opt": "adam"})
     assert (job.needs, job.instance_type) == (("data",), "C4")
     assert remark(job, 0.0) == "attempt 2 of 3"
+    state |= {"memoryFailures": 1, "memory": "4096Mi"}
+    job = next(job for job in shown({"train-adam-5": state}).jobs if job.name == "train-adam-5")
+    assert remark(job, 0.0) == "attempt 2 of 4, with 4096Mi of memory"
 
 
 def test_the_line_for_all_says_how_many_succeeded():

@@ -212,7 +212,7 @@ def test_warnings_are_said_and_do_not_stop_the_run(gradient, client, file):
         (["-i", "data"], "is not NAME=VALUE"),
         (["-i", "data=not a reference"], "no dataset reference"),
         (["--policy", "retries=many"], "--policy is not valid"),
-        (["--policy", "retry=1"], "did you mean 'retries'?"),
+        (["--policy", "retrie=1"], "did you mean 'retries'?"),
         (["--policy", "retries"], "is not KEY=VALUE"),
         (["--policy", "volumes=x", "--policy", "volumes.mode=Copy"], "contradicts another"),
         (["--policy", "retries=[1"], "bracket"),

@@ -108,7 +108,11 @@ BROKEN = {
     "main cannot be started": (
         failed_pod(main=ended(128, reason="StartError", message='exec: "bash": not found')),
         None,
-        (FailureClass.USER, "ExitCode", 'exit code 128: exec: "bash": not found'),
+        (
+            FailureClass.USER,
+            "CommandNotRunnable",
+            'its command cannot be run (exit code 128): exec: "bash": not found',
+        ),
     ),
     "main 0, uploader 1, phase Succeeded": (
         uploading(phase="Succeeded", uploader=ended(1, at=101, message="Traceback …")),
@@ -254,7 +258,7 @@ BROKEN = {
         (
             FailureClass.NOT_STARTED,
             "OutOfcpu",
-            "the Pod ended before the job ran: Node didn't have enough resource",
+            "node cpu-1 did not take the Pod: Node didn't have enough resource",
         ),
     ),
     "ended for no reason given": (

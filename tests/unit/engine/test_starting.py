@@ -28,6 +28,12 @@ def test_what_blocks_a_machine_is_given_up_after_a_quarter_of_an_hour(reason, ki
     assert found.failure.message == "a sentence"
 
 
+def test_an_image_that_will_never_come_is_a_class_of_its_own():
+    wait = Waiting("ImagePullFailed", "a sentence", blocked=True, final=True)
+    found = limit(make_pod(), wait)
+    assert (found.at, found.failure.kind) == (2 + 900, FailureClass.IMAGE)
+
+
 @pytest.mark.parametrize(
     ("unschedulable", "seconds"),
     [

@@ -89,6 +89,10 @@ class JobStatus(Model):
     attempt: int = Field(default=0, ge=0)
     user_failures: int = Field(default=0, ge=0)
     infra_failures: int = Field(default=0, ge=0)
+    memory_failures: int = Field(default=0, ge=0)
+    """Ends for lack of memory that `policy.outOfMemory` answered with more of it."""
+    memory: Annotated[str, StringConstraints(max_length=32)] | None = None
+    """The memory of the attempt, where it is more than that of its machine type."""
     pod: ShortText | None = None
     pod_uid: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, alias="podUID"

@@ -27,6 +27,7 @@ from gradient_operator.api.base import (
     Text,
     Timestamp,
 )
+from gradient_operator.api.policy import JobPolicy, OutOfMemoryPolicy, RetryPolicy
 from gradient_operator.api.triggers import ConcurrencyValue, ScheduleStatus, Trigger
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
@@ -236,6 +237,12 @@ class Policy(Open):
     """Further attempts after a failure of the job itself."""
     infra_retries: int = Field(default=3, ge=0, le=100)
     """Further attempts after a failure that is not the job's fault: evicted, node lost, …"""
+    retry: RetryPolicy | None = None
+    """Which exit codes `retries` are for, and the delays before further attempts."""
+    out_of_memory: OutOfMemoryPolicy | None = None
+    """Further attempts with more memory after running out of it."""
+    jobs: Annotated[dict[Name, JobPolicy], Field(max_length=MAX_JOBS)] = {}
+    """What holds for single jobs instead, by their names; for all combinations of a matrix."""
     upload_seconds: int = Field(default=3_600, ge=60, le=86_400)
     """How long the upload of a job's outputs may take."""
     secret_name: ObjectName = "gradient-secrets"

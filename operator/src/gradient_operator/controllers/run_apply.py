@@ -15,6 +15,7 @@ from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout
 from gradient_operator.dataset_versions import CommitRefused
 from gradient_operator.datasets.errors import BlobMissingError, DatasetError, ResultError
+from gradient_operator.engine.memory import larger
 from gradient_operator.engine.model import (
     AbortUpload,
     Action,
@@ -153,14 +154,18 @@ class Applier:
             if volume.mode == "ReadWriteOnce"
         ]
         sharing = {name for claim in held for name in state.claim_users[claim]}
+        machine = placed(
+            types[job.instance_type],
+            (types.get(state.workflow.jobs[name].instance_type) for name in sharing),
+        )
+        more = state.ledger[job.name].memory
+        if more is not None:
+            machine = machine.model_copy(update={"memory": larger(more, machine.memory)})
         return PodRequest(
             run=state.identity,
             job=job,
             attempt=attempt,
-            machine=placed(
-                types[job.instance_type],
-                (types.get(state.workflow.jobs[name].instance_type) for name in sharing),
-            ),
+            machine=machine,
             policy=state.policy,
             settings=Settings(
                 helper_image=config.helper_image,

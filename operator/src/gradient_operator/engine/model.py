@@ -70,6 +70,7 @@ class FailureClass(StrEnum):
     PREEMPTED = "preempted"
     NODE_LOST = "node-lost"
     DELETED = "deleted"
+    IMAGE = "image"
     IMAGE_PULL = "image-pull"
     NOT_STARTED = "not-started"
     STORAGE = "storage"
@@ -110,6 +111,10 @@ class JobRecord:
     attempt: int = 0
     user_failures: int = 0
     infra_failures: int = 0
+    memory_failures: int = 0
+    """Ends for lack of memory, where `policy.outOfMemory` gives them a budget of their own."""
+    memory: str | None = None
+    """The memory of the present attempt, or of the next, where it is more than its machine's."""
     pod: str | None = None
     pod_uid: str | None = None
     node: str | None = None

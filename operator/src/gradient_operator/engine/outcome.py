@@ -7,6 +7,8 @@ succeeded only if main exited 0, the uploader exited 0 after it, and its result 
 from dataclasses import dataclass
 from typing import Final
 
+from gradient_operator.engine import exit_code
+from gradient_operator.engine.disruption import deleted, disruption, lost, refused
 from gradient_operator.engine.model import (
     ContainerRecord,
     Failure,
@@ -64,9 +66,9 @@ def _before_main_ended(pod: PodRecord, result: UploadResult | None) -> Outcome:
     if fetch is not None and fetch.terminated and fetch.exit_code != 0:
         return Broken(_helper_failed("fetch", fetch, result))
     if pod.terminal:
-        return Broken(_pod_failed(pod))
+        return Broken(disruption(pod) or refused(pod))
     if pod.deleting and not pod.node:
-        return Broken(_deleted(pod))
+        return Broken(deleted(pod))
     if pod.main is not None and pod.main.running:
         return Going(JobPhase.RUNNING)
     return Going(JobPhase.STARTING)
@@ -76,10 +78,10 @@ def _upload(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) 
     uploader = pod.uploader
     if uploader is None or not uploader.terminated:
         if pod.terminal:
-            return Broken(_disrupted(pod) or _upload_failed("the uploader did not run"))
+            return Broken(disruption(pod) or _upload_failed("the uploader did not run"))
         return Going(JobPhase.UPLOADING)
     if uploader.exit_code != 0:
-        return Broken(_disrupted(pod) or _helper_failed("uploader", uploader, result))
+        return Broken(disruption(pod) or _helper_failed("uploader", uploader, result))
     if (uploader.finished_at or 0) < (main.finished_at or 0):
         # It ended before main did and was not started again: nothing was uploaded after main.
         if pod.terminal:
@@ -94,55 +96,15 @@ def _upload(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) 
 
 
 def _main_failed(pod: PodRecord, main: ContainerRecord, result: UploadResult | None) -> Failure:
-    disrupted = _disrupted(pod)
+    disrupted = disruption(pod) or lost(pod, main)
     if disrupted is not None:
         return disrupted
-    code = main.exit_code or 0
-    log = f": {main.message.strip()}" if main.message.strip() else ""
-    if main.reason == "OOMKilled":
-        text = f"it ran out of memory (exit code {code}): choose a machine type with more memory"
-        return Failure(FailureClass.OUT_OF_MEMORY, "OutOfMemory", text + log, code)
     if pod.has_action and result is not None and result.reason:
+        code = main.exit_code or 0
         away = code == ExitCode.STORAGE_UNAVAILABLE
         kind = FailureClass.STORAGE if away else FailureClass.USER
         return Failure(kind, result.reason, result.error, code)
-    return Failure(FailureClass.USER, "ExitCode", f"exit code {code}{log}", code)
-
-
-def _disrupted(pod: PodRecord) -> Failure | None:
-    """An end that came from the cluster, not from the job."""
-    if pod.reason == "Evicted" or pod.disruption in {
-        "EvictionByEvictionAPI",
-        "TerminationByKubelet",
-    }:
-        text = f"it was evicted from {pod.node}: {pod.message or pod.disruption}"
-        return Failure(FailureClass.EVICTED, "Evicted", text)
-    if pod.disruption == "PreemptionByScheduler":
-        return Failure(
-            FailureClass.PREEMPTED, "Preempted", "a Pod of higher priority took its place"
-        )
-    if pod.disruption in {"DeletionByPodGC", "DeletionByTaintManager"} or pod.reason in {
-        "NodeLost",
-        "Shutdown",
-        "NodeShutdown",
-        "Terminated",
-    }:
-        text = f"node {pod.node} was lost: {pod.message or pod.disruption or pod.reason}"
-        return Failure(FailureClass.NODE_LOST, "NodeLost", text)
-    return _deleted(pod) if pod.deleting else None
-
-
-def _deleted(pod: PodRecord) -> Failure:
-    return Failure(FailureClass.DELETED, "PodDeleted", f"Pod {pod.name} was deleted")
-
-
-def _pod_failed(pod: PodRecord) -> Failure:
-    found = _disrupted(pod)
-    if found is not None:
-        return found
-    said = pod.message or pod.reason or "no reason was given"
-    text = f"the Pod ended before the job ran: {said}"
-    return Failure(FailureClass.NOT_STARTED, pod.reason or "PodFailed", text)
+    return exit_code.failure(main)
 
 
 def _upload_failed(text: str) -> Failure:

@@ -35,6 +35,8 @@ def limit(pod: PodRecord, waiting: Waiting) -> Limit | None:
     if waiting.blocked:
         pull = waiting.reason == "ImagePullFailed"
         kind = FailureClass.IMAGE_PULL if pull else FailureClass.NOT_STARTED
+        if pull and waiting.final:
+            kind = FailureClass.IMAGE
         since = pod.scheduled_at or pod.created_at or 0
         return Limit(since + BLOCKED_SECONDS, Failure(kind, waiting.reason, waiting.message))
     return None

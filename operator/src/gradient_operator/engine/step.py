@@ -13,7 +13,7 @@ from gradient_operator.engine.model import (
     Observation,
     PodRecord,
 )
-from gradient_operator.engine.retry import after_failure
+from gradient_operator.engine.retry import Facts, after_failure
 from gradient_operator.engine.stopping import Stop, stop
 from gradient_operator.workflow.model import CompiledJob
 
@@ -58,9 +58,13 @@ class Step:
                 finished_at=self.now,
             )
         self.failures.append((job.name, failure))
-        after = after_failure(
-            record, failure, policy=self.seen.policy, now=self.now, retries=job.retries
+        machine = self.seen.instance_types.get(job.instance_type)
+        facts = Facts(
+            job=job.base or job.name,
+            retries=job.retries,
+            memory=machine.memory if machine is not None else None,
         )
+        after = after_failure(record, failure, policy=self.seen.policy, now=self.now, facts=facts)
         if after.retry_at is not None:
             self.wake(after.retry_at)
         return after

@@ -7,6 +7,7 @@ is not recognised is passed on as it is: an unknown wait is better shown than hi
 import re
 from dataclasses import dataclass
 
+from gradient_operator.engine.image_pull import permanent
 from gradient_operator.engine.model import ContainerRecord, PodRecord
 
 _IMAGE_REASONS = frozenset(
@@ -42,6 +43,8 @@ class Waiting:
     message: str
     blocked: bool = False
     pinned: bool = False
+    final: bool = False
+    """Whether another attempt would be blocked alike."""
 
 
 def why(pod: PodRecord, *, secret_name: str) -> Waiting:
@@ -78,7 +81,8 @@ def _container(
             f"{whose} cannot be pulled on {pod.node}: {message or reason}. Check its name and tag; "
             "a private image needs a docker-registry Secret named under container-registries"
         )
-        return Waiting("ImagePullFailed", text, blocked=True)
+        final = permanent(reason, message)
+        return Waiting("ImagePullFailed", text, blocked=True, final=final)
     if reason in _CONFIG_REASONS:
         return Waiting(*_config(message or reason, pod.namespace, secret_name), blocked=True)
     if reason == "CrashLoopBackOff":

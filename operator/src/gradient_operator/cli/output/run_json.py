@@ -46,6 +46,7 @@ def _job(job: JobView, now: float) -> dict[str, Any]:
         "instanceType": job.instance_type,
         "phase": job.phase,
         "attempt": job.attempt,
+        "memory": job.memory,
         "pod": job.pod,
         "node": job.node,
         "startedAt": format_time(job.started_at),

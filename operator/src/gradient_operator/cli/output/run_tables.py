@@ -100,6 +100,8 @@ def remark(job: JobView, now: float) -> str:
     parts = []
     if job.attempt > 1:
         parts.append(f"attempt {job.attempt}{f' of {job.attempts}' if job.attempts else ''}")
+    if job.memory:
+        parts.append(f"with {job.memory} of memory")
     if job.phase == "Pending" and job.retry_at is not None and job.retry_at > now:
         parts.append(f"tries again in {duration(job.retry_at - now)}")
     if job.phase != "Succeeded":

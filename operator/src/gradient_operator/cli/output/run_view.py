@@ -48,6 +48,8 @@ class JobView:
     attempt: int = 0
     attempts: int = 0
     """How many attempts there may be as things stand; 0: the job is not tried again."""
+    memory: str = ""
+    """What the attempt has, where it is more than its machine's."""
     pod: str = ""
     node: str = ""
     started_at: float | None = None
@@ -181,7 +183,8 @@ def _job(
         values=shown.values or {},
         phase=state.get("phase") or "Pending",
         attempt=state.get("attempt") or 0,
-        attempts=1 + allowed + (state.get("infraFailures") or 0) if allowed else 0,
+        attempts=1 + allowed + _free(state) if allowed else 0,
+        memory=state.get("memory") or "",
         pod=state.get("pod") or "",
         node=state.get("node") or "",
         started_at=parse_time(state.get("startedAt")),
@@ -192,6 +195,11 @@ def _job(
         exit_code=state.get("exitCode"),
         outputs=_outputs(job.get("outputs") or {}, state.get("outputs") or {}),
     )
+
+
+def _free(state: Mapping[str, Any]) -> int:
+    """Attempts that did not count against the job's `retries`."""
+    return (state.get("infraFailures") or 0) + (state.get("memoryFailures") or 0)
 
 
 def _outputs(declared: Mapping[str, Any], made: Mapping[str, Any]) -> tuple[OutputView, ...]:

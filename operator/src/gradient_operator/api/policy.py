@@ -1,0 +1,43 @@
+"""The parts of `policy` that decide about failures, clocks and queues; for all jobs, or for one."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gradient_operator.api.base import Open, Quantity
+
+ExitCode = Annotated[int, Field(ge=1, le=255)]
+ExitCodes = Annotated[list[ExitCode], Field(max_length=64)]
+
+
+class RetryPolicy(Open):
+    """Which failures of the job itself `retries` are for, and how long the next attempt waits.
+
+    The n-th further attempt waits `delaySeconds` times `factor` to the power of n - 1.
+    """
+
+    on_exit_codes: ExitCodes | None = None
+    """Only these exit codes are tried again; all, if it is not given."""
+    not_on_exit_codes: ExitCodes = []
+    """These exit codes are never tried again."""
+    delay_seconds: float = Field(default=1, ge=0, le=86_400)
+    factor: float = Field(default=2, ge=1, le=10)
+    max_delay_seconds: float = Field(default=300, ge=0, le=86_400)
+
+
+class OutOfMemoryPolicy(Open):
+    """What follows when a job runs out of memory; without it, that counts against `retries`."""
+
+    retries: int = Field(default=0, ge=0, le=10)
+    """Further attempts, each with more memory; above 0 they are a budget of their own."""
+    factor: float = Field(default=2, ge=1.1, le=10)
+    """How many times the memory of the attempt before the next one gets, as request and limit."""
+    max_memory: Quantity | None = None
+    """The most that an attempt gets."""
+
+
+class JobPolicy(Open):
+    """What holds for one job instead of what `policy` says of all."""
+
+    retry: RetryPolicy | None = None
+    out_of_memory: OutOfMemoryPolicy | None = None
