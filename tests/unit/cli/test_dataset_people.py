@@ -1,6 +1,7 @@
 """What people do with versions: name them, trace them, compare them, check them, take them away."""
 
 import subprocess
+import tarfile
 
 import pytest
 
@@ -130,6 +131,71 @@ class TestExport:
         assert code == 2
         assert "exists already" in err
         assert (tmp_path / "x.tar").read_text() == "precious"
+
+    def test_plain_objects_are_written_below_a_prefix_that_is_empty(self, gradient, bucket, stored):
+        code, out, err = gradient("dataset", "export", "Digits", "s3://other/to/here")
+        assert (code, out) == (1, "")
+        assert "left out  link is a link" in err
+        assert "(2 files, 2.9 MiB) to s3://other/to/here." in err
+        found = bucket / "other/to/here"
+        assert (found / "a.txt").read_text() == "one"
+        assert (found / "deep/b.bin").read_bytes() == (stored / "deep/b.bin").read_bytes()
+        code, _, err = gradient("dataset", "export", "Digits", "s3://other/to")
+        assert code == 2
+        assert "holds objects already: give a prefix that holds none" in err
+
+    @pytest.mark.parametrize("place", ["s3://", "s3://ab/x", "s3://bucket/a//b", "s3://bucket/.."])
+    def test_what_is_no_bucket_is_refused(self, gradient, stored, place):
+        code, _, err = gradient("dataset", "export", "Digits", place)
+        assert code == 2
+        assert "write s3://bucket/folder" in err
+
+
+class TestImport:
+    def test_an_exported_archive_becomes_the_same_version(self, gradient, client, stored, tmp_path):
+        gradient("dataset", "export", "Digits", str(tmp_path / "x.tar"))
+        code, out, err = gradient("dataset", "import", str(tmp_path / "x.tar"), "Copy")
+        assert code == 0, err
+        specs = [item["spec"] for item in client.of(DATASET_VERSIONS).values()]
+        assert len({spec["digest"] for spec in specs}) == 1
+        assert f"imported from {tmp_path}/x.tar" in [spec.get("message") for spec in specs]
+        assert f"Stored {tmp_path}/x.tar as Copy:" in out
+
+    def test_an_archive_that_leads_outside_is_refused(self, gradient, bucket, client, tmp_path):
+        with tarfile.open(tmp_path / "x.tar", "w") as archive:
+            archive.addfile(tarfile.TarInfo("../../evil"), None)
+        code, _, err = gradient("dataset", "import", str(tmp_path / "x.tar"), "Copy")
+        assert code == 2
+        assert "cannot be read as a tar archive" in err
+        assert not client.of(DATASET_VERSIONS)
+
+    def test_what_is_no_archive_is_refused(self, gradient, bucket, tmp_path):
+        (tmp_path / "x.tar").write_text("no archive")
+        for name in ("x.tar", "none.tar"):
+            code, _, err = gradient("dataset", "import", str(tmp_path / name), "Copy")
+            assert code == 2
+            assert "cannot be read as a tar archive" in err
+
+
+class TestParts:
+    def test_cat_writes_one_file(self, gradient, stored):
+        assert gradient("dataset", "cat", "Digits", "./a.txt") == (0, "one", "")
+        code, out, err = gradient("dataset", "cat", "Digits:latest", "none")
+        assert (code, out) == (2, "")
+        assert "holds no file 'none'" in err
+
+    def test_get_takes_paths(self, gradient, stored, tmp_path):
+        code, out, _ = gradient("dataset", "get", "Digits", str(tmp_path / "to"), "deep", "link")
+        assert code == 0
+        assert "Downloaded a part of Digits:" in out
+        assert "(1 file, 2.9 MiB)" in out
+        assert {path.name for path in (tmp_path / "to").rglob("*")} == {"deep", "b.bin", "link"}
+
+    def test_get_of_a_path_that_is_not_there_leaves_nothing(self, gradient, stored, tmp_path):
+        code, _, err = gradient("dataset", "get", "Digits", str(tmp_path / "to"), "deep", "de")
+        assert code == 2
+        assert "holds no 'de'" in err
+        assert not (tmp_path / "to").exists()
 
 
 def version(client, dataset, letter, *, inputs=(), namespace="team", **origin):

@@ -6,37 +6,22 @@ same archive, byte for byte. Memory: a few segments that are fetched ahead, and 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
-from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from gradient_operator.datasets.entries import (
-    DirectoryEntry,
-    FileEntry,
-    LinkEntry,
-    PackedAt,
-    SegmentedAt,
-)
-from gradient_operator.datasets.errors import BlobCorruptError
-from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key, segment_key
+from gradient_operator.datasets.content import AHEAD, Content
+from gradient_operator.datasets.entries import DirectoryEntry, FileEntry, LinkEntry
 from gradient_operator.datasets.manifest import ManifestReader, Version
-from gradient_operator.datasets.paths import display
 from gradient_operator.datasets.progress import ProgressMeter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
 
-    from gradient_operator.datasets.entries import Entry, Locator
+    from gradient_operator.datasets.entries import Entry
     from gradient_operator.datasets.store import BlobStore
 
-AHEAD: Final = 4
-"""Segments of 16 MiB that are fetched before they are needed."""
-_PACKS: Final = 4
-"""Packs that are kept: neighbours in a tree mostly share one."""
 _BUFFER: Final = 1024 * 1024
 
 
@@ -64,7 +49,7 @@ def write_tar(
             errors="surrogateescape",
         ) as archive,
     ):
-        content = _Content(store, pool)
+        content = Content(store, pool)
         for entry, place in manifest.located():
             store.cancellation.check()
             header = _header(entry)
@@ -94,55 +79,6 @@ def _header(entry: Entry) -> tarfile.TarInfo:
 
 def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
-
-
-class _Content:
-    """Brings the bytes of files, verified, in order."""
-
-    def __init__(self, store: BlobStore, pool: ThreadPoolExecutor) -> None:
-        self._store = store
-        self._pool = pool
-        self._packs: OrderedDict[str, memoryview] = OrderedDict()
-
-    def pieces(self, entry: FileEntry, place: Locator | None) -> Iterator[memoryview]:
-        """The bytes of a file in pieces of up to 16 MiB."""
-        if isinstance(place, PackedAt):
-            yield self._packed(entry, place)
-        elif isinstance(place, SegmentedAt):
-            yield from self._segments(entry, place)
-
-    def _segments(self, entry: FileEntry, place: SegmentedAt) -> Iterator[memoryview]:
-        ahead: deque[Future[memoryview]] = deque()
-        try:
-            for number, digest in enumerate(place.segments):
-                size = min(SEGMENT_BYTES, entry.size - number * SEGMENT_BYTES)
-                ahead.append(
-                    self._pool.submit(
-                        self._store.get_verified, segment_key(digest), digest, size=size
-                    )
-                )
-                if len(ahead) > AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for waiting in ahead:
-                waiting.cancel()
-
-    def _packed(self, entry: FileEntry, place: PackedAt) -> memoryview:
-        pack = self._packs.pop(place.pack, None)
-        if pack is None:
-            pack = self._store.get(pack_key(place.pack))
-        self._packs[place.pack] = pack
-        if len(self._packs) > _PACKS:
-            self._packs.popitem(last=False)
-        part = pack[place.offset : place.offset + entry.size]
-        if hashlib.sha256(part).hexdigest() != entry.digest:
-            raise BlobCorruptError(
-                f"The bytes of {display(entry.path)} are not the ones of this version: the object "
-                f"{pack_key(place.pack)} was changed or damaged in the storage."
-            )
-        return part
 
 
 class _Pieces(io.RawIOBase):

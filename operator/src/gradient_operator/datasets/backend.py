@@ -43,6 +43,8 @@ CONNECT_SECONDS: Final = 5
 REQUEST_SECONDS: Final = 120
 """Longest time for one request: a 16 MiB segment at 1.2 Mbit/s just fits."""
 
+_PART: Final = 16 * 1024 * 1024
+"""Bytes of a part: 10,000 of them may make an object."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _TRANSIENT: Final = {
@@ -118,6 +120,10 @@ class ObstoreBackend:
 
         self._translated(call, key)
 
+    def write(self, key: str, pieces: Iterator[memoryview]) -> None:
+        """Write an object of any length in parts, replacing one that is there."""
+        self._translated(lambda: obstore.put(self._store, key, pieces, chunk_size=_PART), key)
+
     def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
         """See `Backend.get`."""
 
@@ -178,7 +184,7 @@ class ObstoreBackend:
             raise translate(error, key=key, place=self._place) from error
 
 
-def open_backend(location: StorageLocation, credentials: Credentials | None) -> Backend:
+def open_backend(location: StorageLocation, credentials: Credentials | None) -> ObstoreBackend:
     """Connect to a location; no request is made yet. `file://` needs no credentials.
 
     Raises:

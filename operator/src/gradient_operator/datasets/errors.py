@@ -58,6 +58,12 @@ class ManifestError(BlobCorruptError):
     default_reason = "ManifestInvalid"
 
 
+class PathMissingError(DatasetError):
+    """A version holds no such file or folder."""
+
+    default_reason = "PathMissing"
+
+
 class TreeError(DatasetError):
     """A directory cannot become a version as it is: the job has to change its output."""
 

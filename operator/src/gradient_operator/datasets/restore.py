@@ -33,6 +33,7 @@ from gradient_operator.datasets.tree import Folder, disk_errors, open_target
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gradient_operator.datasets.selection import Selection
     from gradient_operator.datasets.store import BlobStore
 
 WINDOW_FILES: Final = 16_384
@@ -49,13 +50,15 @@ def restore(
     *,
     writable: bool = False,
     replace: bool = False,
+    only: Selection | None = None,
     concurrency: int = 8,
     progress: ProgressMeter | None = None,
 ) -> Version:
     """Write the version `digest` into the directory `target` and return what it held.
 
-    The directory must be new or empty; `replace` empties it. With `writable` all users may write
-    (0777 and 0666), otherwise modes are 0755 and 0644. Memory: about 16 MiB times `concurrency`.
+    The directory must be new or empty; `replace` empties it. `only` says which
+    paths are wanted. With `writable` all users may write (0777 and 0666), otherwise modes are 0755
+    and 0644. Memory: about 16 MiB times `concurrency`.
 
     Raises:
         BlobMissingError: the version or a part of it is not in the bucket.
@@ -72,11 +75,11 @@ def restore(
         pool = TransferPool(concurrency)
         work = _Restore(store, folder, pool, progress or ProgressMeter())
         with closing(work), pool:
-            links = work.add_all(manifest)
+            links = work.add_all(manifest, only)
             pool.drain()
         if links:
             for entry in manifest.entries():
-                if isinstance(entry, LinkEntry):
+                if isinstance(entry, LinkEntry) and (only is None or only.takes(entry)):
                     folder.make_link(entry.path, entry.target)
         return Version(digest=digest, bytes=work.bytes, files=work.files)
 
@@ -132,11 +135,13 @@ class _Restore:
         self.files = 0
         self.bytes = 0
 
-    def add_all(self, manifest: ManifestReader) -> int:
+    def add_all(self, manifest: ManifestReader, only: Selection | None) -> int:
         """Create directories and files, and return how many links are to be made."""
         links = 0
         for entry, place in manifest.located():
             self._store.cancellation.check()
+            if only is not None and not only.takes(entry):
+                continue
             if isinstance(entry, DirectoryEntry):
                 self._folder.make_directory(entry.path)
                 continue

@@ -137,6 +137,12 @@ def download(task: Download, *, part_bytes: int = PART_BYTES) -> None:
     os.umask(0)
     _say(f"Downloading {task} to '{task.path}'...")
     meter = ProgressMeter(lambda progress: _say(f"{_amount(progress)} so far"))
+    copy_objects(task, meter, part_bytes=part_bytes)
+    _say(f"Downloaded {_amount(meter.value)}")
+
+
+def copy_objects(task: Download, meter: ProgressMeter, *, part_bytes: int = PART_BYTES) -> None:
+    """Copy everything; the meter is told how far it is. Errors are those of `download`."""
     retry = RetryPolicy(elapsed=environment.number("GRADIENT_RETRY_SECONDS", 300.0))
     with Target(task.path) as target:
         copy = _Copy(Bucket(task.source), target, meter, retry=retry, part_bytes=part_bytes)
@@ -145,7 +151,6 @@ def download(task: Download, *, part_bytes: int = PART_BYTES) -> None:
         raise SourceError(
             f"There is nothing at {task} in {task.source}: correct url.", reason="S3Empty"
         )
-    _say(f"Downloaded {_amount(meter.value)}")
 
 
 class _Copy:

@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "list": "gradient_operator.cli.dataset.list",
     "versions": "gradient_operator.cli.dataset.versions",
     "files": "gradient_operator.cli.dataset.files",
+    "cat": "gradient_operator.cli.dataset.cat",
     "get": "gradient_operator.cli.dataset.get",
     "put": "gradient_operator.cli.dataset.put",
     "tag": "gradient_operator.cli.dataset.tag",
@@ -18,6 +19,7 @@ COMMANDS: Final = {
     "diff": "gradient_operator.cli.dataset.diff",
     "verify": "gradient_operator.cli.dataset.verify",
     "export": "gradient_operator.cli.dataset.export",
+    "import": "gradient_operator.cli.dataset.importing",
     "gc": "gradient_operator.cli.dataset.gc",
     "recover": "gradient_operator.cli.dataset.recover",
 }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from gradient_operator.cli.dataset.storage import Storage
     from gradient_operator.cli.options import Target
+    from gradient_operator.datasets.location import StorageLocation
     from gradient_operator.datasets.store import BlobStore, CollectorStore
 
 RETRY_SECONDS: Final = 60.0
@@ -47,13 +48,28 @@ def open_collector(
         CommandError: there is no way to it.
         DatasetError: it refuses us.
     """
+    with reached(storage, endpoint=endpoint, target=target) as (store, _):
+        yield store
+
+
+@contextmanager
+def reached(
+    storage: Storage, *, endpoint: str | None, target: Target
+) -> Iterator[tuple[CollectorStore, StorageLocation]]:
+    """The bucket, and its location as this machine reaches it.
+
+    Raises:
+        CommandError: there is no way to it.
+        DatasetError: it refuses us.
+    """
     from gradient_operator.cli.dataset.forward import reachable
     from gradient_operator.datasets.store import CollectorStore, RetryPolicy
 
     with reachable(storage.location, endpoint=endpoint, target=target, say=_say) as location:
-        yield CollectorStore.open(
+        store = CollectorStore.open(
             location, storage.credentials, retry=RetryPolicy(elapsed=RETRY_SECONDS)
         )
+        yield store, location
 
 
 def _say(sentence: str) -> None:

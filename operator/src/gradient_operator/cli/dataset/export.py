@@ -5,43 +5,78 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from gradient_operator.cli.dataset.access import endpoint_option, open_store
-from gradient_operator.cli.errors import CommandError
+from gradient_operator.cli.dataset.access import endpoint_option, reached
+from gradient_operator.cli.dataset.plain_bucket import (
+    Elsewhere,
+    PlainBucket,
+    elsewhere_options,
+    is_plain,
+    plain_bucket,
+)
+from gradient_operator.cli.errors import CommandError, ExitCode
 from gradient_operator.cli.options import Target, target_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gradient_operator.cli.dataset.lookup import Found
+    from gradient_operator.datasets.store import BlobStore
+
+
+_MOST_NAMED: Final = 20
+
 
 @click.command(name="export")
 @click.argument("reference", metavar="NAME[:VERSION|:TAG]")
-@click.argument("file", metavar="FILE.tar|-")
+@click.argument("place", metavar="FILE.tar|-|s3://BUCKET/PREFIX")
+@elsewhere_options
 @endpoint_option
 @target_options
-def command(*, reference: str, file: str, endpoint: str | None, target: Target) -> None:
-    """Write a version as a tar archive; `-` is standard output.
+def command(
+    *,
+    reference: str,
+    place: str,
+    s3_endpoint: str | None,
+    s3_region: str | None,
+    s3_credentials: Path | None,
+    endpoint: str | None,
+    target: Target,
+) -> int:
+    """Write a version as a tar archive (`-` is standard output), or as plain objects of a bucket.
 
     Every byte is checked against the version's digest on the way. The same version is the same
     archive, byte for byte.
+
+    Objects stand below an empty prefix, one for each file; it ends with 1 if something has no
+    object: links, and names that no S3 server takes. The bucket is one of the server that keeps the
+    dataset, and opened with its keys, unless --s3-endpoint and --s3-credentials say otherwise.
     """
     from gradient_operator.cli.cluster import run_async
     from gradient_operator.cli.dataset.files import locate
+
+    if place == "-" and sys.stdout.isatty():
+        raise CommandError("An archive is not for a terminal: send it into a file or a pipe.")
+    found, storage = run_async(locate(reference, target))
+    elsewhere = Elsewhere(endpoint=s3_endpoint, region=s3_region, credentials=s3_credentials)
+    with reached(storage, endpoint=endpoint, target=target) as (store, location):
+        if not is_plain(place):
+            _archive(store, found, place)
+            return ExitCode.SUCCEEDED
+        bucket = plain_bucket(place, location, storage.credentials, elsewhere)
+        return _objects(store, found, bucket, place)
+
+
+def _archive(store: BlobStore, found: Found, file: str) -> None:
     from gradient_operator.cli.dataset.transfer import transfer
     from gradient_operator.cli.output.console import make_console
     from gradient_operator.cli.output.text import files, size
     from gradient_operator.datasets.archive import write_tar
 
-    if file == "-" and sys.stdout.isatty():
-        raise CommandError("An archive is not for a terminal: send it into a file or a pipe.")
-    found, storage = run_async(locate(reference, target))
-    with (
-        open_store(storage, endpoint=endpoint, target=target) as store,
-        _opened(file) as archive,
-    ):
+    with _opened(file) as archive:
         transfer(
             lambda meter: write_tar(store, found.digest, archive, progress=meter),
             title=f"Exporting {found.name}",
@@ -53,6 +88,32 @@ def command(*, reference: str, file: str, endpoint: str | None, target: Target) 
         f"{'standard output' if file == '-' else file}.",
         err=True,
     )
+
+
+def _objects(store: BlobStore, found: Found, plain: PlainBucket, place: str) -> int:
+    """Write the objects; the exit code says whether everything of the version has one."""
+    from gradient_operator.cli.dataset.files import shown_path
+    from gradient_operator.cli.dataset.transfer import transfer
+    from gradient_operator.cli.output.console import make_console
+    from gradient_operator.cli.output.text import files, size
+    from gradient_operator.datasets.plain import export_plain
+
+    bucket = plain.open()
+    if next(bucket.list(plain.prefix), None) is not None:
+        raise CommandError(f"{place} holds objects already: give a prefix that holds none.")
+    done = transfer(
+        lambda meter: export_plain(store, found.digest, bucket, plain.prefix, progress=meter),
+        title=f"Exporting {found.name}",
+        total=found.bytes,
+        console=make_console(stderr=True),
+    )
+    for path, why in done.left_out[:_MOST_NAMED]:
+        click.echo(f"left out  {shown_path(path)} {why}", err=True)
+    if len(done.left_out) > _MOST_NAMED:
+        click.echo(f"left out  and {len(done.left_out) - _MOST_NAMED:,} more", err=True)
+    content = f"({files(done.files)}, {size(done.bytes)})"
+    click.echo(f"Exported {found.name} {content} to {place}.", err=True)
+    return ExitCode.FAILED if done.left_out else ExitCode.SUCCEEDED
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from gradient_operator.cli.options import Target, target_options
 if TYPE_CHECKING:
     from gradient_operator.cli.dataset.storage import Storage
     from gradient_operator.datasets.manifest import Version
+    from gradient_operator.datasets.store import BlobStore
     from gradient_operator.workflow.references import DatasetReference
 
 
@@ -33,31 +34,53 @@ def command(
     again; the same content is the same version.
     """
     from gradient_operator.cli.cluster import run_async
-    from gradient_operator.cli.dataset.transfer import transfer
-    from gradient_operator.cli.output.console import make_console
-    from gradient_operator.cli.output.text import files, size
-    from gradient_operator.datasets.snapshot import snapshot
 
-    reference = _reference(name)
+    reference = new_reference(name)
     if not directory.is_dir():
         raise CommandError(f"{directory} is not a directory: give the one that holds the files.")
-    storage, base = run_async(_prepare(reference, target))
+    storage, base = run_async(prepare(reference, target))
     with open_store(storage, endpoint=endpoint, target=target) as store:
-        made = transfer(
-            lambda meter: snapshot(store, directory, base=base, progress=meter),
-            title=f"Uploading {reference.name}",
-            total=_size(directory),
-            console=make_console(stderr=True),
-        )
+        made = send(store, directory, reference, base)
+    commit_version(reference, made, message, shown=str(directory), target=target)
+
+
+def send(
+    store: BlobStore, directory: Path, reference: DatasetReference, base: list[str]
+) -> Version:
+    """Upload a directory while somebody watches."""
+    from gradient_operator.cli.dataset.transfer import transfer
+    from gradient_operator.cli.output.console import make_console
+    from gradient_operator.datasets.snapshot import snapshot
+
+    return transfer(
+        lambda meter: snapshot(store, directory, base=base, progress=meter),
+        title=f"Uploading {reference.name}",
+        total=_size(directory),
+        console=make_console(stderr=True),
+    )
+
+
+def commit_version(
+    reference: DatasetReference, made: Version, message: str, *, shown: str, target: Target
+) -> None:
+    """Make what was uploaded a version, and say which; `shown` is where it came from."""
+    from gradient_operator.cli.cluster import run_async
+    from gradient_operator.cli.output.text import files, size
+
     version, is_new = run_async(_commit(reference, made, message, target))
     content = f"({files(made.files)}, {size(made.bytes)})"
     if is_new:
-        click.echo(f"Stored {directory} as {reference.name}:{version} {content}.")
+        click.echo(f"Stored {shown} as {reference.name}:{version} {content}.")
     else:
         click.echo(f"{reference.name}:{version} holds this content already {content}.")
 
 
-def _reference(name: str) -> DatasetReference:
+def new_reference(name: str) -> DatasetReference:
+    """The dataset that a new version is for.
+
+    Raises:
+        CommandError: it is no name, or has a version or namespace.
+    """
     from gradient_operator.cli.dataset.lookup import parse
 
     reference = parse(name)
@@ -69,7 +92,7 @@ def _reference(name: str) -> DatasetReference:
     return reference
 
 
-async def _prepare(reference: DatasetReference, target: Target) -> tuple[Storage, list[str]]:
+async def prepare(reference: DatasetReference, target: Target) -> tuple[Storage, list[str]]:
     """Where the dataset is or will be kept, and the version whose files need not be sent again."""
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.dataset.storage import find_storage

@@ -28,19 +28,22 @@ _SECONDS_PER_FRAME: Final = 0.2
 _SECONDS_PER_LINE: Final = 5.0
 
 
-def transfer(work: Callable[[ProgressMeter], T], *, title: str, total: int, console: Console) -> T:
+def transfer(
+    work: Callable[[ProgressMeter], T], *, title: str, total: int | None, console: Console
+) -> T:
     """Run `work` with a meter whose counts are shown on the console.
 
     Args:
         work: moves the data and counts it.
         title: what is being done, as `Downloading digits:k5tq3nfdxw2a`.
-        total: bytes to be moved.
+        total: bytes to be moved; None if nobody knows.
         console: where to show it, usually standard error.
     """
     if not console.is_terminal:
 
         def line(done: Done) -> None:
-            console.print(f"{title}: {files(done.files)}, {size(done.bytes)} of {size(total)}")
+            of_all = f" of {size(total)}" if total is not None else ""
+            console.print(f"{title}: {files(done.files)}, {size(done.bytes)}{of_all}")
 
         return work(ProgressMeter(line, total=total, interval=_SECONDS_PER_LINE))
     columns = (
