@@ -3,6 +3,7 @@
 import pytest
 
 from gradient_operator.controllers.commit import (
+    ModelVersion,
     Source,
     commit_version,
     input_versions,
@@ -170,10 +171,10 @@ class TestModel:
         builder.job("m").needs("train").uses("create-model@v1", name="My Model", type="Custom")
         return builder.takes("model", source).compile().jobs["m"]
 
-    async def register(self, api):
+    async def register(self, api, namespace="ns"):
         job = self.job("train.outputs.out")
         source = Source("ns", "run", "uid", "m")
-        version = ("cats", "abcdefgh2345", FIRST)
+        version = ModelVersion(namespace, "cats", "abcdefgh2345", FIRST)
         return await register_model(api, job, source=source, version=version)
 
     async def test_it_is_registered_once(self):
@@ -192,17 +193,25 @@ class TestModel:
         output = OutputRecord(digest=FIRST, version="cats:abcdefgh2345")
         found = model_version(
             self.job("train.outputs.out"),
+            namespace="ns",
             ledger={"train": done_job(outputs={"out": output})},
             pinned={},
         )
-        assert found == ("cats", "abcdefgh2345", FIRST)
+        assert found == ModelVersion("ns", "cats", "abcdefgh2345", FIRST)
 
     def test_or_of_the_version_that_was_pinned(self):
         job = self.job({"type": "dataset", "with": {"ref": "cats"}})
-        pinned = {"cats": Pinned("cats", "ns", "abcdefgh2345", FIRST, 7)}
-        assert model_version(job, ledger={}, pinned=pinned) == ("cats", "abcdefgh2345", FIRST)
+        pinned = {"cats": Pinned("cats", "other", "abcdefgh2345", FIRST, 7)}
+        version = model_version(job, namespace="ns", ledger={}, pinned=pinned)
+        assert version == ModelVersion("other", "cats", "abcdefgh2345", FIRST)
         found = input_versions(job, namespace="ns", pinned=pinned, ledger={})
-        assert found == ("ns/cats:abcdefgh2345",)
+        assert found == ("other/cats:abcdefgh2345",)
+
+    async def test_a_dataset_of_another_namespace_is_named_with_it(self):
+        api = MemoryApi()
+        name = await self.register(api, "other")
+        spec = api.all(MODELS)[name]["spec"]
+        assert spec["datasetNamespace"] == "other"
 
     def test_what_an_earlier_job_of_the_run_made_counts_as_read_too(self):
         output = OutputRecord(digest=FIRST, version="cats:abcdefgh2345")
@@ -213,4 +222,9 @@ class TestModel:
 
     def test_a_version_that_was_never_made_is_refused(self):
         with pytest.raises(StartRefused, match="holds no dataset version"):
-            model_version(self.job("train.outputs.out"), ledger={"train": done_job()}, pinned={})
+            model_version(
+                self.job("train.outputs.out"),
+                namespace="ns",
+                ledger={"train": done_job()},
+                pinned={},
+            )

@@ -237,6 +237,17 @@ class TestRetention:
         await three.settle()
         assert three.version(SECOND) is not None
 
+    async def test_a_model_of_another_namespace_that_may_read_it_keeps_its_version(self, three):
+        three.spec(readableFrom=["other"])
+        spec = {"dataset": "cats", "datasetNamespace": "ns", "version": version_id(FIRST)}
+        three.api.put(MODELS, "model", spec=spec, namespace="other")
+        three.api.put(MODELS, "same", spec=spec | {"datasetNamespace": "other"}, namespace="other")
+        for _ in range(3):
+            await three.settle()
+            three.now += DAY
+        assert three.version(FIRST) is not None
+        assert len(three.api.all(DATASET_VERSIONS)) == 2
+
     async def test_the_newest_is_kept_also_when_it_is_an_older_content(self, three):
         await three.put(FIRST)
         three.now += DAY

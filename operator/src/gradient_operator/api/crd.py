@@ -184,7 +184,9 @@ ALL: Final = (
             Column("Type", ".spec.type"),
             Column("Dataset", ".spec.dataset"),
             Column("Version", ".spec.version"),
+            Column("Made by", ".spec.origin.run"),
             AGE,
+            Column("Job", ".spec.origin.job", wide=True),
         ),
     ),
 )

@@ -184,8 +184,12 @@ class ModelSpec(Model):
     """A registered model: a name and type for a dataset version."""
 
     name: ShortText
+    """As people call it; each registration under one name is a version of the model."""
     type: ShortText
+    """What kind of model it is, as `Tensorflow` or `Custom`."""
     dataset: ObjectName
+    dataset_namespace: ObjectName | None = None
+    """Where the dataset is, if not in this namespace."""
     version: VersionId
     digest: Digest
     origin: Origin = Origin()

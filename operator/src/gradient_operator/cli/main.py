@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "logs": "gradient_operator.cli.logs",
     "cancel": "gradient_operator.cli.cancel",
     "dataset": "gradient_operator.cli.dataset",
+    "model": "gradient_operator.cli.model",
 }
 """Command to module; the module has it as `command`."""
 

@@ -96,23 +96,37 @@ def input_versions(
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """The dataset version that a model is."""
+
+    namespace: str
+    dataset: str
+    version: str
+    digest: str
+
+
 def model_version(
-    job: CompiledJob, *, ledger: Mapping[str, JobRecord], pinned: Mapping[str, Pinned]
-) -> tuple[str, str, str]:
-    """Dataset, version and digest that a `create-model@v1` job registers.
+    job: CompiledJob,
+    *,
+    namespace: str,
+    ledger: Mapping[str, JobRecord],
+    pinned: Mapping[str, Pinned],
+) -> ModelVersion:
+    """What a `create-model@v1` job of a run in this namespace registers.
 
     Raises:
         StartRefused: the input called `model` was not recorded.
     """
     item = next(item for item in job.inputs if item.name == "model")
     if isinstance(item, DatasetInput) and str(item.reference) in pinned:
-        version = pinned[str(item.reference)]
-        return version.dataset, version.version, version.digest
+        found = pinned[str(item.reference)]
+        return ModelVersion(found.namespace, found.dataset, found.version, found.digest)
     output = ledger[item.job].outputs.get(item.output) if isinstance(item, OutputInput) else None
     if output is None or output.version is None or output.digest is None:
         raise StartRefused("ModelMissing", "the input called model holds no dataset version")
-    dataset, _, version_text = output.version.partition(":")
-    return dataset, version_text, output.digest
+    dataset, _, version = output.version.partition(":")
+    return ModelVersion(namespace, dataset, version, output.digest)
 
 
 async def register_model(
@@ -120,7 +134,7 @@ async def register_model(
     job: CompiledJob,
     *,
     source: Source,
-    version: tuple[str, str, str],
+    version: ModelVersion,
 ) -> str:
     """Register a model and return its id, the name of the `GradientModel`.
 
@@ -131,19 +145,21 @@ async def register_model(
         raise ValueError(f"job {job.name} registers no model")
     suffix = short_hash(source.run_uid, job.name)
     name = f"{object_name(job.model.name, limit=50)}-{suffix}"
-    dataset, version_text, digest = version
+    spec: dict[str, Any] = {
+        "name": job.model.name,
+        "type": job.model.type,
+        "dataset": version.dataset,
+        "version": version.version,
+        "digest": version.digest,
+        "origin": source.origin("model-id"),
+    }
+    if version.namespace != source.namespace:
+        spec["datasetNamespace"] = version.namespace
     body = {
         "apiVersion": names.API_VERSION,
         "kind": "GradientModel",
         "metadata": {"name": name, "namespace": source.namespace},
-        "spec": {
-            "name": job.model.name,
-            "type": job.model.type,
-            "dataset": dataset,
-            "version": version_text,
-            "digest": digest,
-            "origin": source.origin("model-id"),
-        },
+        "spec": spec,
     }
     try:
         await client.create(MODELS, body)

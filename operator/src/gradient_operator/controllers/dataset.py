@@ -106,11 +106,20 @@ class DatasetController:
         decision = decide(facts, policy, now=now)
         if not decision.marks and not decision.expired:
             return decision, problem
-        for model in (await self._services.client.list_all(MODELS, namespace=view.namespace)).items:
-            if model["spec"]["dataset"] == view.name:
-                needed.add(model["spec"]["version"])
+        needed |= await self._registered(view)
         facts = [self._facts(view, each, needed) for each in versions.values()]
         return decide(facts, policy, now=now), problem
+
+    async def _registered(self, view: DatasetView) -> set[str]:
+        """The versions that models name, in all namespaces that may read the dataset."""
+        found = set()
+        for namespace in dict.fromkeys([view.namespace, *view.spec.get("readableFrom", ())]):
+            listed = await self._services.client.list_all(MODELS, namespace=namespace)
+            for spec in (model["spec"] for model in listed.items):
+                place = (spec.get("datasetNamespace") or namespace, spec["dataset"])
+                if place == (view.namespace, view.name):
+                    found.add(spec["version"])
+        return found
 
     def _facts(self, view: DatasetView, each: VersionView, needed: set[str]) -> VersionFacts:
         key = (each.namespace, each.dataset, each.version)

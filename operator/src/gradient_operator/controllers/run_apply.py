@@ -271,7 +271,12 @@ class Applier:
 
     async def _register(self, state: RunState, job: CompiledJob) -> bool:
         try:
-            version = commit.model_version(job, ledger=state.ledger, pinned=state.pinned)
+            version = commit.model_version(
+                job,
+                namespace=state.identity.namespace,
+                ledger=state.ledger,
+                pinned=state.pinned,
+            )
             state.models[job.name] = await commit.register_model(
                 self.services.client, job, source=self._source(state, job), version=version
             )

@@ -41,6 +41,23 @@ def command(
     they stand in the version. Every byte is checked against the version's digest. What an
     interrupted download left is removed.
     """
+    download(reference, directory, paths, endpoint=endpoint, target=target)
+
+
+def download(
+    reference: str,
+    directory: Path,
+    paths: tuple[str, ...] = (),
+    *,
+    endpoint: str | None,
+    target: Target,
+) -> None:
+    """Download a version, or these paths of it, while somebody watches; and say what it was.
+
+    Raises:
+        CommandError: the directory is not empty, or there is no such version.
+        DatasetError: it could not be done.
+    """
     from gradient_operator.cli.cluster import run_async
     from gradient_operator.cli.dataset.files import locate
     from gradient_operator.cli.dataset.transfer import transfer
