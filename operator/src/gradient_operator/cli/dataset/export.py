@@ -46,10 +46,10 @@ def command(
     endpoint: str | None,
     target: Target,
 ) -> int:
-    """Write a version as a tar archive (`-` is standard output), or as plain objects of a bucket.
+    """Write a version as a tar archive, or as plain objects into a bucket.
 
     Every byte is checked against the version's digest on the way. The same version is the same
-    archive, byte for byte.
+    archive, byte for byte; `-` is standard output.
 
     Objects stand below an empty prefix, one for each file; it ends with 1 if something has no
     object: links, and names that no S3 server takes. The bucket is one of the server that keeps the

@@ -44,7 +44,7 @@ def command(
     endpoint: str | None,
     target: Target,
 ) -> None:
-    """Make a new version of what lies below a prefix of a bucket, or in a tar archive.
+    """Make a new version of the objects below a prefix, or of a tar archive.
 
     The bucket is one of the server that keeps the dataset, and opened with its keys, unless
     --s3-endpoint and --s3-credentials say otherwise. Everything passes through a temporary folder
