@@ -3,10 +3,15 @@
 import pytest
 
 from gradient_operator.api.workflow import Policy, VolumePolicy
-from gradient_operator.controllers.inputs import claims_of, resolve_inputs
+from gradient_operator.controllers.inputs import claims_of, fetched_versions, resolve_inputs
 from gradient_operator.controllers.pinning import Pinned
 from gradient_operator.engine.model import OutputRecord, VolumeRecord
-from gradient_operator.pods.request import ClaimedInput, FetchedInput, StoredString, StringValue
+from gradient_operator.pods.request import (
+    ClaimedInput,
+    FetchedInput,
+    StoredString,
+    StringValue,
+)
 from tests.builders import DIGEST, done_job, make_workflow
 
 VERSION = OutputRecord(digest=DIGEST, bytes=7, files=1)
@@ -80,3 +85,14 @@ def test_a_job_mounts_the_claims_of_its_inputs_and_outputs():
         "b.q": VolumeRecord("Copy", ""),
     }
     assert set(claims_of(builder.compile().jobs["b"], volumes)) == {"claim", "other"}
+
+
+def test_what_a_job_gets_copies_of_need_not_be_sent_again_copied_volumes_first():
+    found = [
+        FetchedInput("data", "d" * 64, 100),
+        StringValue("lr", "0.1"),
+        FetchedInput("work", "a" * 64, 10, writable=True),
+        FetchedInput("again", "d" * 64, 100),
+        ClaimedInput("held", "claim"),
+    ]
+    assert fetched_versions(found) == ("a" * 64, "d" * 64)

@@ -64,7 +64,20 @@ def test_number_of_remembered_files_is_bounded(
             found = FileEntry(b"%d" % number, 5, raw.hex(), executable=False)
             writer.add(found, PackedAt(PACK, number))
         version = writer.store(store)
-    index = ReuseIndex(store)
-    index.load([version.digest])
+    index = ReuseIndex(store, [version.digest])
 
     assert [index.find(entry(raw)) is not None for raw in raws] == [True, True, False, False]
+
+
+def test_the_list_of_a_version_is_read_when_a_small_file_is_looked_up(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(
+        module.ReuseIndex, "_read", lambda _, versions: read.extend(versions), raising=True
+    )
+    index = ReuseIndex(store, ["ab" * 32])
+    assert read == []
+    index.find(entry(RAW))
+    index.find(entry(RAW))
+    assert read == ["ab" * 32]

@@ -41,6 +41,13 @@ def test_a_class_that_many_can_write_is_taken():
     }
 
 
+def test_a_class_of_the_policy_is_not_taken_for_one_that_many_can_write():
+    found = chosen(tutorial(), policy=VolumePolicy(storage_class="fast"), shared="nfs")
+    assert found["clone.repo"].mode == "ReadWriteOnce"
+    found = chosen(tutorial(), policy=VolumePolicy(storage_class="nfs"), shared="nfs")
+    assert found["clone.repo"].mode == "ReadWriteMany"
+
+
 def test_users_on_one_pool_share_a_claim_of_one_node():
     assert chosen(tutorial()) == {
         "clone.repo": VolumeRecord(
@@ -235,6 +242,10 @@ class TestUnused:
     def test_all_have_ended(self):
         failed = JobRecord(attempt=1, phase=JobPhase.FAILED)
         assert self.unused(clone=done_job(), train=failed) == {"run-clone.repo"}
+
+    def test_one_whose_pod_was_refused_until_the_run_was_cancelled(self):
+        cancelled = JobRecord(phase=JobPhase.CANCELLED)
+        assert self.unused(clone=cancelled, train=cancelled) == {"run-clone.repo"}
 
     def test_one_that_was_never_made_is_no_concern(self):
         omitted = JobRecord(phase=JobPhase.OMITTED)

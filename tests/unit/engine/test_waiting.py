@@ -2,6 +2,7 @@
 
 import pytest
 
+from gradient_operator.controllers.ledger import WAIT_MESSAGE_LIMIT, cut
 from gradient_operator.engine.waiting import why
 from tests.builders import make_pod, running, waiting
 
@@ -10,8 +11,8 @@ SELECTOR = "node(s) didn't match Pod's node affinity/selector"
 NO_CLAIMS = f"no new claims to deallocate, {PREEMPTION}"  # as 1.34 begins it
 
 
-def said(pod):
-    return why(pod, secret_name="gradient-secrets")
+def said(pod, **more):
+    return why(pod, secret_name="gradient-secrets", **more)
 
 
 SCHEDULER = {
@@ -108,6 +109,42 @@ def test_only_a_volume_on_another_node_pins():
         if said(make_pod(node="", unschedulable=text)).pinned
     ]
     assert len(pinned) == 2
+
+
+CORDONED = f"0/2 nodes are available: 1 {SELECTOR}, 1 node(s) were unschedulable. {PREEMPTION}"
+GONE = (
+    f"0/2 nodes are available: 1 {SELECTOR}, 1 node(s) had untolerated taint "
+    f"{{node.kubernetes.io/unreachable: }}. {NO_CLAIMS}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (CORDONED, "If it is cordoned: kubectl uncordon gpu-1;"),
+        (GONE, "If it does not answer: kubectl describe node gpu-1;"),
+    ],
+    ids=["cordoned", "not answering"],
+)
+def test_the_node_of_its_volume_is_named_when_it_takes_no_pods(text, remedy):
+    found = said(make_pod(node="", unschedulable=text), home="gpu-1")
+    assert (found.reason, found.pinned, found.blocked) == ("NodeUnavailable", True, False)
+    assert found.message.startswith("its volume is on node gpu-1, which takes no Pods now. ")
+    shown = cut(found.message, WAIT_MESSAGE_LIMIT)
+    assert remedy in shown
+    assert "cancel the run and start it anew" in shown
+
+
+def test_a_pod_without_a_volume_waits_for_a_cordoned_node_as_long_as_it_takes():
+    found = said(make_pod(node="", unschedulable=CORDONED))
+    assert (found.reason, found.pinned) == ("Unschedulable", False)
+    assert found.message.endswith("a cordoned node takes Pods again after kubectl uncordon NODE")
+
+
+def test_the_node_that_holds_a_volume_is_named():
+    text = "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity."
+    found = said(make_pod(node="", unschedulable=text), home="gpu-1")
+    assert found.message.startswith("its volume is held by node gpu-1, which cannot take the job: ")
 
 
 PULL = 'failed to pull and unpack image "docker.io/library/nope:1": not found'

@@ -147,7 +147,7 @@ CASES = {
         ),
         storage=STORAGE,
         policy=Policy(upload_seconds=600, secret_name="team-secrets"),
-        bases={"model": (DIGEST,)},
+        bases=(DIGEST,),
     ),
     "gathered-from-a-matrix": request(
         make_workflow().job("best"),

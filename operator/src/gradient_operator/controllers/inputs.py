@@ -1,6 +1,7 @@
 """Resolves a job's inputs for its Pod: from the ledger, the pinned versions and the volumes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.pinning import Pinned
@@ -22,6 +23,9 @@ from gradient_operator.workflow.model import (
     StringInput,
 )
 
+_MOST_BASES: Final = 16
+"""A Pod names them for each of its outputs."""
+
 
 def resolve_inputs(
     job: CompiledJob,
@@ -40,6 +44,14 @@ def resolve_inputs(
         for item in job.inputs
         if not _left_out(item, pinned) and not _never_made(item, ledger)
     )
+
+
+def fetched_versions(found: Iterable[ResolvedInput]) -> tuple[str, ...]:
+    """The digests of the trees that a job gets copies of: what it hands on is often in them."""
+    fetched = (item for item in found if isinstance(item, FetchedInput))
+    # Copied volumes first: what is not remembered of a large tree is sent again.
+    ordered = sorted(fetched, key=lambda item: not item.writable)
+    return tuple(dict.fromkeys(item.digest for item in ordered))[:_MOST_BASES]
 
 
 def _left_out(item: JobInput, pinned: Mapping[str, Pinned]) -> bool:

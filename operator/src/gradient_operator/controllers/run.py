@@ -274,6 +274,7 @@ class RunController:
             committed=frozenset(state.committed),
             models=state.models,
             volumes=state.volumes,
+            claim_users=state.claim_users,
             mount_problems=state.mount_problems,
             storage_problem=state.storage_error or self._probe.problem(endpoint),
             problems=state.problems,

@@ -161,6 +161,13 @@ class Applier:
         more = state.ledger[job.name].memory
         if more is not None:
             machine = machine.model_copy(update={"memory": larger(more, machine.memory)})
+        found = inputs.resolve_inputs(
+            job,
+            ledger=state.ledger,
+            pinned=state.pinned,
+            volumes=state.volumes,
+            policy=state.policy,
+        )
         return PodRequest(
             run=state.identity,
             job=job,
@@ -173,19 +180,14 @@ class Applier:
                 storage_claim=state.storage_claim,
                 default_image=config.default_image,
             ),
-            inputs=inputs.resolve_inputs(
-                job,
-                ledger=state.ledger,
-                pinned=state.pinned,
-                volumes=state.volumes,
-                policy=state.policy,
-            ),
+            inputs=found,
             volumes={
                 output.name: state.volumes[f"{job.name}.{output.name}"]
                 for output in job.outputs
                 if output.type == "volume"
             },
             storage=state.storage,
+            bases=inputs.fetched_versions(found),
             held_claims=tuple(held),
         )
 

@@ -8,9 +8,9 @@ import logging
 from typing import Any
 
 from gradient_operator.api import names
-from gradient_operator.api.base import times
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.engine.model import VolumeRecord
+from gradient_operator.engine.volumes import claim_size
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from gradient_operator.kube.resources import CLAIMS
@@ -64,10 +64,10 @@ def _spec(
     state: RunState, claim: str, *, volume: VolumeRecord, shared_class: str | None
 ) -> dict[str, Any]:
     policy = state.policy.volumes
-    sharing = sum(record.claim == claim for record in state.volumes.values())
+    size = claim_size(policy, claim, state.volumes)
     spec: dict[str, Any] = {
         "accessModes": [volume.mode],
-        "resources": {"requests": {"storage": times(policy.size, sharing)}},
+        "resources": {"requests": {"storage": size}},
     }
     storage_class = policy.storage_class or (
         shared_class if volume.mode == "ReadWriteMany" else None

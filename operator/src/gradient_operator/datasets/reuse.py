@@ -30,31 +30,30 @@ _RECORD: Final = struct.Struct("<32sII")
 
 
 class ReuseIndex:
-    """Digests of small files and the packs that hold them."""
+    """Digests of small files and the packs that hold them.
 
-    def __init__(self, store: BlobStore) -> None:
+    The lists of `versions` are read when the first small file is looked up: a tree of large files
+    has no use for them, and reading a million entries takes seconds.
+    """
+
+    def __init__(self, store: BlobStore, versions: Iterable[str] = ()) -> None:
         self._store = store
+        self._unread = tuple(versions)
         self._packs: list[str] = []
         self._numbers: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
         self._buckets: list[bytearray | None] = [None] * _BUCKETS
         self._files = 0
 
-    def load(self, versions: Iterable[str]) -> None:
-        """Remember the small files of these versions; one that cannot be read is passed over.
+    def find(self, entry: FileEntry) -> PackedAt | None:
+        """Return the place of these bytes, if an existing pack holds them.
 
         Raises:
             StorageUnavailableError, StorageRefusedError: the storage does not work at all.
         """
-        for digest in versions:
-            try:
-                with ManifestReader.fetch(self._store, digest) as manifest:
-                    self._load(manifest)
-            except (BlobMissingError, BlobCorruptError) as error:
-                _log.warning("No files of version %s are reused: %s", digest, error)
-
-    def find(self, entry: FileEntry) -> PackedAt | None:
-        """Return the place of these bytes, if an existing pack holds them."""
+        if self._unread:
+            unread, self._unread = self._unread, ()
+            self._read(unread)
         if not self._files:
             return None
         raw = bytes.fromhex(entry.digest)
@@ -70,6 +69,15 @@ class ReuseIndex:
         if offset + entry.size > self._size(number):
             return None
         return PackedAt(self._packs[number], offset)
+
+    def _read(self, versions: Iterable[str]) -> None:
+        """Remember the small files of these versions; one that cannot be read is passed over."""
+        for digest in versions:
+            try:
+                with ManifestReader.fetch(self._store, digest) as manifest:
+                    self._load(manifest)
+            except (BlobMissingError, BlobCorruptError) as error:
+                _log.warning("No files of version %s are reused: %s", digest, error)
 
     def _load(self, manifest: ManifestReader) -> None:
         for entry, locator in manifest.located():

@@ -110,8 +110,7 @@ class _Upload:
         self, source: str | os.PathLike[str], *, missing_ok: bool
     ) -> tuple[Version, dict[str, int]]:
         """Send everything and write the manifest; gives the blobs that it needs, with sizes."""
-        reuse = ReuseIndex(self.store)
-        reuse.load(self.base)
+        reuse = ReuseIndex(self.store, self.base)
         with ExitStack() as stack:
             manifest = stack.enter_context(ManifestWriter())
             pool = TransferPool(self.concurrency)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gradient_operator.engine import ending, starting, timeout
+from gradient_operator.engine import ending, full_disk, starting, timeout
+from gradient_operator.engine.holding import Hold, find_hold, held_claims
 from gradient_operator.engine.model import (
     AbortUpload,
     CommitOutputs,
@@ -33,7 +34,7 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
     facts: dict[str, Any] = {
         "pod": pod.name,
         "pod_uid": pod.uid,
-        "node": pod.node or None,
+        "node": pod.node or _last_node(step, job, record),
         "ready_at": record.ready_at if record.ready_at is not None else pod.created_at,
         "started_at": pod.main.started_at if pod.main else None,
         "finished_at": pod.main.finished_at if pod.main else None,
@@ -55,14 +56,12 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
         return _timed_out(step, job, record, pod, going=going, failure=late.failure)
     match outcome:
         case Going(phase):
-            waiting = _waiting(step.seen, pod, phase)
-            if waiting is not None:
-                facts |= {"reason": waiting.reason, "message": waiting.message}
-            return _going(step, job, _updated(record, phase=phase, **facts), pod, waiting)
+            return _going(step, job, _updated(record, phase=phase, **facts), pod)
         case Broken(failure):
             if pod.uploader is not None and pod.uploader.running:
                 step.actions.append(AbortUpload(job.name, pod.uid))
-            return step.fail(job, replace(record, **facts), failure)
+            found = full_disk.explain(failure, job, step.seen)
+            return step.fail(job, replace(record, **facts), found)
         case Unread():
             step.actions.append(ReadResult(job.name, pod.uid))
             return replace(
@@ -71,6 +70,11 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
         case Done(result):
             found = result.outputs if result else {}
             return _done(step, job, replace(record, **facts), pod, found)
+
+
+def _last_node(step: Step, job: CompiledJob, record: JobRecord) -> str | None:
+    """The node of the attempt before, where a claim may hold this one to it."""
+    return record.node if record.node and held_claims(step.seen, job) else None
 
 
 def _updated(record: JobRecord, **facts: Any) -> JobRecord:
@@ -138,14 +142,14 @@ def _named_versions(job: CompiledJob, found: Mapping[str, OutputRecord]) -> dict
     return named
 
 
-def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase) -> Waiting | None:
+def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase, home: str) -> Waiting | None:
     """What an attempt under way waits for; None: it works."""
     stuck = Waiting("StorageUnavailable", seen.storage_problem) if seen.storage_problem else None
     if phase is JobPhase.UPLOADING:
         return stuck
     if phase is not JobPhase.STARTING:
         return None
-    waiting = why(pod, secret_name=seen.policy.secret_name)
+    waiting = why(pod, secret_name=seen.policy.secret_name, home=home)
     said = seen.mount_problems.get(pod.uid)
     if waiting.reason == "Starting" and said:
         waiting = why_not_mounted(pod, said, secret_name=seen.policy.secret_name)
@@ -155,16 +159,16 @@ def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase) -> Waiting | No
     return waiting
 
 
-def _going(
-    step: Step,
-    job: CompiledJob,
-    record: JobRecord,
-    pod: PodRecord,
-    waiting: Waiting | None,
-) -> JobRecord:
-    if waiting is None or record.phase is not JobPhase.STARTING:
+def _going(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
+    """An attempt under way; `record` is yet without what it waits for."""
+    hold = find_hold(step, job, record) if pod.unschedulable and not pod.node else Hold()
+    waiting = _waiting(step.seen, pod, record.phase, hold.node)
+    if waiting is None:
         return record
-    limit = starting.limit(pod, waiting)
+    record = replace(record, reason=waiting.reason, message=waiting.message)
+    if record.phase is not JobPhase.STARTING:
+        return record
+    limit = starting.limit(pod, waiting, hold)
     if limit is None:
         return record
     if limit.at > step.now:

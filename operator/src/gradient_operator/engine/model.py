@@ -261,6 +261,8 @@ class Observation:
     models: Mapping[str, str] = field(default_factory=dict)
     """Model ids by job, of models that were registered."""
     volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
+    claim_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The jobs that mount each claim."""
     storage_problem: str = ""
     """Why object storage cannot be used now, as a sentence; empty while it can."""
     mount_problems: Mapping[str, str] = field(default_factory=dict)

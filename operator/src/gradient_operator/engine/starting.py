@@ -2,19 +2,21 @@
 
 Waiting for room on the nodes is no fault and has no limit. What only a person can mend (an image
 that cannot be pulled, a missing Secret) is shown at once and given up after a while, so that a
-blocked job does not hold a GPU for ever. A Pod held to a node that cannot take it is given up too.
+blocked job does not hold a GPU for ever. A Pod held to a node that cannot take it is given up too,
+but not while another user of its claim works there: that one's end may be what it waits for.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from gradient_operator.engine.holding import Hold
 from gradient_operator.engine.model import Failure, FailureClass, PodRecord
 from gradient_operator.engine.waiting import Waiting
 
 BLOCKED_SECONDS: Final = 900.0
 PINNED_SECONDS: Final = 300.0
-PINNED_BUT_FULL_SECONDS: Final = 3_600.0
-"""The node is full for now: other jobs may end and make room."""
+PINNED_FOR_NOW_SECONDS: Final = 3_600.0
+"""The node is full, cordoned or away for now: it may make room, or come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,15 @@ class Limit:
     failure: Failure
 
 
-def limit(pod: PodRecord, waiting: Waiting) -> Limit | None:
+def limit(pod: PodRecord, waiting: Waiting, hold: Hold) -> Limit | None:
     """The limit that applies to a waiting Pod, if any."""
     if waiting.pinned:
-        room = "Insufficient" in pod.unschedulable
-        seconds = PINNED_BUT_FULL_SECONDS if room else PINNED_SECONDS
+        if hold.busy:
+            return None
+        passing = waiting.reason == "NodeUnavailable" or "Insufficient" in pod.unschedulable
+        seconds = PINNED_FOR_NOW_SECONDS if passing else PINNED_SECONDS
         failure = Failure(FailureClass.DATA, waiting.reason, waiting.message)
-        return Limit((pod.created_at or 0) + seconds, failure)
+        return Limit(max(pod.created_at or 0, hold.free_since) + seconds, failure)
     if waiting.blocked:
         pull = waiting.reason == "ImagePullFailed"
         kind = FailureClass.IMAGE_PULL if pull else FailureClass.NOT_STARTED

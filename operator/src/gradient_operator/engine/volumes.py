@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
+from gradient_operator.api.base import times
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.workflow import VolumePolicy
-from gradient_operator.engine.model import JobRecord, VolumeRecord
+from gradient_operator.engine.model import JobPhase, JobRecord, VolumeRecord
 from gradient_operator.engine.placement import merge
 from gradient_operator.workflow.model import (
     Action,
@@ -106,6 +107,11 @@ def claim_users(
     return {claim: tuple(jobs) for claim, jobs in found.items()}
 
 
+def claim_size(policy: VolumePolicy, claim: str, volumes: Mapping[str, VolumeRecord]) -> str:
+    """What a claim asks for: the size of one volume, for each of those that share it."""
+    return times(policy.size, sum(volume.claim == claim for volume in volumes.values()))
+
+
 def placed(
     machine: InstanceTypeSpec, others: Iterable[InstanceTypeSpec | None]
 ) -> InstanceTypeSpec:
@@ -120,11 +126,15 @@ def placed(
 def unused_claims(
     jobs_of: Mapping[str, Iterable[str]], ledger: Mapping[str, JobRecord]
 ) -> set[str]:
-    """The claims that had users, all of which have ended for good; `jobs_of` names the users."""
+    """The claims that had users, all of which have ended for good; `jobs_of` names the users.
+
+    A claim is made before its user's Pod, which may then be refused until the job is cancelled.
+    """
     return {
         claim
         for claim, jobs in jobs_of.items()
-        if all(ledger[job].phase.final for job in jobs) and any(ledger[job].attempt for job in jobs)
+        if all(ledger[job].phase.final for job in jobs)
+        and any(ledger[job].attempt or ledger[job].phase is JobPhase.CANCELLED for job in jobs)
     }
 
 
@@ -142,7 +152,7 @@ class _Choice:
         """The mode of a volume as if there were no other."""
         if self.policy.mode != "Auto" and not (_is_legacy(key) and self.policy.mode == "Copy"):
             return VolumeRecord(self.policy.mode, "policy.volumes.mode says so")
-        if self.read_write_many_class is not None:
+        if self._shared_by_all():
             text = f"storage class {self.read_write_many_class} serves ReadWriteMany"
             return VolumeRecord("ReadWriteMany", text)
         if key in self.gathered:
@@ -172,6 +182,11 @@ class _Choice:
             key: replace(records[key], claim=first, folder=key, reason=_shared(key, group, records))
             for key in group
         }
+
+    def _shared_by_all(self) -> bool:
+        """Whether the class that the claims will have is known to serve ReadWriteMany."""
+        known = self.read_write_many_class
+        return known is not None and self.policy.storage_class in {None, known}
 
     def _fit(self, jobs: Iterable[str]) -> bool:
         return merge(self._machine(job) for job in jobs) is not None

@@ -33,6 +33,8 @@ _PINNED = (
     "didn't match PersistentVolume's node affinity",
     "didn't find available persistent volumes to bind",
 )
+_CORDONED = ("node(s) were unschedulable", "{node.kubernetes.io/unschedulable")
+_SILENT = ("{node.kubernetes.io/not-ready", "{node.kubernetes.io/unreachable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,13 @@ class Waiting:
     """Whether another attempt would be blocked alike."""
 
 
-def why(pod: PodRecord, *, secret_name: str) -> Waiting:
-    """Say what the Pod waits for; `secret_name` is the Secret that `secret:KEY` refers to."""
+def why(pod: PodRecord, *, secret_name: str, home: str = "") -> Waiting:
+    """Say what the Pod waits for.
+
+    `secret_name` is the Secret that `secret:KEY` refers to, `home` the node of its volume if known.
+    """
     if pod.unschedulable:
-        return _unschedulable(pod.unschedulable)
+        return _unschedulable(pod.unschedulable, home)
     if not pod.node:
         return Waiting("Scheduling", "waits for the scheduler")
     for name, container in (("fetch", pod.fetch), ("uploader", pod.uploader), ("main", pod.main)):
@@ -109,12 +114,14 @@ def _config(message: str, namespace: str, secret_name: str) -> tuple[str, str]:
     return "ContainerRefused", f"the container cannot be made: {message}"
 
 
-def _unschedulable(said: str) -> Waiting:
+def _unschedulable(said: str, home: str) -> Waiting:
     # What the scheduler says of preemption repeats the same about the same nodes.
     message = _PREEMPTION.sub("", said).rstrip(". ")
-    pinned = any(text in message for text in _PINNED)
-    if pinned:
-        return Waiting("VolumePinned", _pinned_text(message), pinned=True)
+    away = any(text in message for text in _CORDONED + _SILENT)
+    if away and home:
+        return Waiting("NodeUnavailable", _away_text(message, home), pinned=True)
+    if any(text in message for text in _PINNED):
+        return Waiting("VolumePinned", _pinned_text(message, home), pinned=True)
     if any(text in message.lower() for text in (text.lower() for text in _UNBOUND)):
         text = (
             f"its volume's claim is not bound: {message}. Check the storage class "
@@ -130,11 +137,26 @@ def _unschedulable(said: str) -> Waiting:
         f"no node fits: {message}. Check the node selector of its machine type "
         "(kubectl get gradientinstancetypes) against kubectl get nodes --show-labels"
     )
+    if away:
+        text += "; a cordoned node takes Pods again after kubectl uncordon NODE"
     return Waiting("Unschedulable", text)
 
 
-def _pinned_text(message: str) -> str:
+def _pinned_text(message: str, home: str) -> str:
     return (
-        f"its volume is held by a node that cannot take the job: {message}. "
+        f"its volume is held by {f'node {home}, which' if home else 'a node that'} cannot take "
+        f"the job: {message}. "
         "Set policy.volumes.mode to Copy, or name a ReadWriteMany storage class"
+    )
+
+
+def _away_text(message: str, home: str) -> str:
+    # The remedy comes first: of a long wait only its beginning is shown.
+    if any(text in message for text in _CORDONED):
+        remedy = f"If it is cordoned: kubectl uncordon {home}"
+    else:
+        remedy = f"If it does not answer: kubectl describe node {home}"
+    return (
+        f"its volume is on node {home}, which takes no Pods now. {remedy}; if it is lost, cancel "
+        f"the run and start it anew. The scheduler says: {message}"
     )

@@ -32,8 +32,8 @@ def uploads(request: PodRequest) -> dict[str, list[dict[str, Any]]]:
         if output.type == "string":
             strings.append({"name": output.name, "path": path})
         elif output.type == "dataset" or request.volumes[output.name].mode == "Copy":
-            base = list(request.bases.get(output.name, ()))
-            directories.append({"name": output.name, "path": path, "base": base})
+            bases = list(request.bases)
+            directories.append({"name": output.name, "path": path, "base": bases})
     return {"directories": directories, "strings": strings}
 
 

@@ -100,7 +100,7 @@ class PodRequest:
     volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
     """Of the job's volume outputs, by output name."""
     storage: Storage | None = None
-    bases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Digests of versions whose blobs an output may reuse, by output name."""
+    bases: tuple[str, ...] = ()
+    """Digests of versions whose small files need not be sent again."""
     held_claims: tuple[str, ...] = ()
     """Claims of the job that only one node can mount."""
