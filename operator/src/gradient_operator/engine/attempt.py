@@ -60,8 +60,8 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
         case Broken(failure):
             if pod.uploader is not None and pod.uploader.running:
                 step.actions.append(AbortUpload(job.name, pod.uid))
-            found = full_disk.explain(failure, job, step.seen)
-            return step.fail(job, replace(record, **facts), found)
+            explained = full_disk.explain(failure, job, step.seen)
+            return step.fail(job, replace(record, **facts), explained)
         case Unread():
             step.actions.append(ReadResult(job.name, pod.uid))
             return replace(
