@@ -79,9 +79,9 @@ class Bucket:
         self._world.request()
         return self._inner.get(key, span)
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
         self._world.request()
-        return self._inner.stream(key)
+        return self._inner.stream(key, start)
 
     def size(self, key: str) -> int | None:
         self._world.request()

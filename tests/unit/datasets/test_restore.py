@@ -110,7 +110,7 @@ def test_target_that_is_a_link_is_refused(store: BlobStore, tree: Path, tmp_path
 
 def test_folder_never_writes_through_links(tmp_path: Path) -> None:
     other = make_tree(tmp_path / "other", {b"file": b"keep"})
-    with open_target(tmp_path / "t", writable=False, replace=False) as folder:
+    with open_target(tmp_path / "t", writable=False) as folder:
         folder.make_link(b"d", os.fsencode(other))
         folder.make_link(b"f", os.fsencode(other / "file"))
         for make in (

@@ -45,6 +45,7 @@ REQUEST_SECONDS: Final = 120
 
 _PART: Final = 16 * 1024 * 1024
 """Bytes of a part: 10,000 of them may make an object."""
+_PIECE: Final = 1024 * 1024
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _TRANSIENT: Final = {
@@ -91,8 +92,8 @@ class Backend(Protocol):
     def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
         """Read an object, or the bytes from the first to before the second number of `span`."""
 
-    def stream(self, key: str) -> Iterator[bytes]:
-        """Read an object in pieces of about 1 MiB."""
+    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Read an object from byte `start` on, in pieces of about 1 MiB."""
 
     def size(self, key: str) -> int | None:
         """Length of an object in bytes, or None if there is none."""
@@ -134,10 +135,12 @@ class ObstoreBackend:
 
         return self._translated(call, key)
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
         """See `Backend.stream`."""
+        options: Any = {"range": {"offset": start}} if start else None
         pieces = self._translated(
-            lambda: obstore.get(self._store, key).stream(min_chunk_size=1024 * 1024), key
+            lambda: obstore.get(self._store, key, options=options).stream(min_chunk_size=_PIECE),
+            key,
         )
         while True:
             piece = self._translated(lambda: next(pieces, None), key)

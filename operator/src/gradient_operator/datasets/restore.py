@@ -1,14 +1,15 @@
 """Makes a directory out of a version and checks every byte on the way.
 
 The manifest is read as a stream. Small files are gathered in windows, so that each pack is fetched
-with few requests, in ranges; long files are fetched segment by segment. Links come last.
+with few requests, in ranges; long files are written segment by segment while they arrive. Links
+come last. What an interrupted restore left is checked and not fetched again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -22,7 +23,7 @@ from gradient_operator.datasets.entries import (
     SegmentedAt,
 )
 from gradient_operator.datasets.errors import BlobCorruptError, BlobMissingError
-from gradient_operator.datasets.holes import zero_segment
+from gradient_operator.datasets.holes import is_hole, zero_segment
 from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key, segment_key
 from gradient_operator.datasets.manifest import ManifestReader, Version
 from gradient_operator.datasets.paths import display
@@ -31,13 +32,19 @@ from gradient_operator.datasets.progress import ProgressMeter
 from gradient_operator.datasets.tree import Folder, disk_errors, open_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from gradient_operator.datasets.backend import Data
     from gradient_operator.datasets.selection import Selection
     from gradient_operator.datasets.store import BlobStore
 
 WINDOW_FILES: Final = 16_384
 """Small files that are looked at together: about 6 MiB of entries."""
+
+_PIECE: Final = 1024 * 1024
+MARKER: Final = ".gradient-"
+"""Begins the name of the empty file that a directory holds until its restore is complete. The
+version's own digest follows: no version can hold a file of that name."""
 
 LARGEST_GAP: Final = 256 * 1024
 """Unwanted bytes of a pack that are fetched rather than asking twice."""
@@ -56,9 +63,11 @@ def restore(
 ) -> Version:
     """Write the version `digest` into the directory `target` and return what it held.
 
-    The directory must be new or empty; `replace` empties it. `only` says which
-    paths are wanted. With `writable` all users may write (0777 and 0666), otherwise modes are 0755
-    and 0644. Memory: about 16 MiB times `concurrency`.
+    The directory must be new or empty, or hold what an interrupted restore of this version left;
+    with `replace` it may hold anything. Afterwards it holds the version and nothing else: files
+    that are there already are checked and kept. `only` says which paths are wanted. With `writable`
+    all users may write (0777 and 0666), otherwise modes are 0755 and 0644. Memory: up to 16 MiB
+    times `concurrency`.
 
     Raises:
         BlobMissingError: the version or a part of it is not in the bucket.
@@ -68,10 +77,14 @@ def restore(
         LocalDiskError: the directory is not empty or cannot be written.
     """
     store.check_format()
+    marker = "" if replace else f"{MARKER}{digest}"
     with (
         ManifestReader.fetch(store, digest) as manifest,
-        open_target(target, writable=writable, replace=replace) as folder,
+        open_target(target, writable=writable, keep=replace, marker=marker) as folder,
     ):
+        if folder.holds_leftovers:
+            wanted = (entry for entry in manifest.entries() if only is None or only.takes(entry))
+            folder.prune(wanted, spared=frozenset({marker.encode()}))
         pool = TransferPool(concurrency)
         work = _Restore(store, folder, pool, progress or ProgressMeter())
         with closing(work), pool:
@@ -81,6 +94,8 @@ def restore(
             for entry in manifest.entries():
                 if isinstance(entry, LinkEntry) and (only is None or only.takes(entry)):
                     folder.make_link(entry.path, entry.target)
+        if marker:
+            folder.remove_file(marker.encode())
         return Version(digest=digest, bytes=work.bytes, files=work.files)
 
 
@@ -97,9 +112,10 @@ class _Range:
 class _LongFile:
     """A file that several threads write; the last one closes it."""
 
-    def __init__(self, path: bytes, fd: int, segments: int) -> None:
+    def __init__(self, path: bytes, fd: int, segments: int, *, was_there: bool) -> None:
         self.path = path
         self.fd = fd
+        self.was_there = was_there
         self._missing = segments
         self._lock = Lock()
 
@@ -152,6 +168,8 @@ class _Restore:
             self.bytes += entry.size
             if isinstance(place, SegmentedAt):
                 self._add_long(entry, place)
+            elif self._is_there(entry):
+                self._progress.add(files=1, size=entry.size)
             elif isinstance(place, PackedAt):
                 self._add_small(entry, place)
             else:
@@ -164,6 +182,17 @@ class _Restore:
         """Close the files that a failure left open; no task may be running."""
         for file in self._long:
             file.close()
+
+    def _is_there(self, entry: FileEntry) -> bool:
+        """Whether an earlier attempt wrote this small file whole; what is wrong is removed."""
+        fd = self._folder.take_file(entry.path, size=entry.size, executable=entry.executable)
+        if fd is None:
+            return False
+        with open(fd, "rb") as file, disk_errors(entry.path):  # noqa: PTH123  # a descriptor
+            is_right = hashlib.file_digest(file, "sha256").hexdigest() == entry.digest
+        if not is_right:
+            self._folder.remove_file(entry.path)
+        return is_right
 
     def _add_small(self, entry: FileEntry, place: PackedAt) -> None:
         self._window.setdefault(place.pack, []).append((place.offset, entry))
@@ -179,10 +208,8 @@ class _Restore:
 
     def _write_range(self, wanted: _Range) -> None:
         key = pack_key(wanted.pack)
-        data = _fetched(
-            lambda: self._store.get(key, (wanted.start, wanted.end)),
-            wanted.files[0][1].path,
-        )
+        with _named(wanted.files[0][1].path):
+            data = self._store.get(key, (wanted.start, wanted.end))
         with self._folder.twin() as folder:
             for offset, entry in wanted.files:
                 start = offset - wanted.start
@@ -208,8 +235,11 @@ class _Restore:
         return part
 
     def _add_long(self, entry: FileEntry, place: SegmentedAt) -> None:
-        fd = self._folder.make_file(entry.path, executable=entry.executable)
-        file = _LongFile(entry.path, fd, len(place.segments))
+        fd = self._folder.take_file(entry.path, size=entry.size, executable=entry.executable)
+        was_there = fd is not None
+        if fd is None:
+            fd = self._folder.make_file(entry.path, executable=entry.executable)
+        file = _LongFile(entry.path, fd, len(place.segments), was_there=was_there)
         self._long = [open_file for open_file in self._long if open_file.fd >= 0]
         self._long.append(file)
         with disk_errors(entry.path):
@@ -219,11 +249,27 @@ class _Restore:
             self._pool.submit(partial(self._write_segment, file, number, digest, size))
 
     def _write_segment(self, file: _LongFile, number: int, digest: str, size: int) -> None:
-        if size < SEGMENT_BYTES or digest != zero_segment():
+        start = number * SEGMENT_BYTES
+        if not self._holds_segment(file, start=start, digest=digest, size=size):
             key = segment_key(digest)
-            data = _fetched(lambda: self._store.get_verified(key, digest, size=size), file.path)
-            _write(file.fd, data, start=number * SEGMENT_BYTES, path=file.path)
+
+            def write(piece: Data, offset: int) -> None:
+                _write(file.fd, memoryview(piece), start=start + offset, path=file.path)
+
+            with _named(file.path):
+                self._store.copy_verified(key, digest, size=size, write=write)
         self._progress.add(files=int(file.finished_one()), size=size)
+
+    def _holds_segment(self, file: _LongFile, *, start: int, digest: str, size: int) -> bool:
+        """Whether the file holds this segment already: as a hole, or from an earlier attempt."""
+        is_zero = size == SEGMENT_BYTES and digest == zero_segment()
+        if not file.was_there or is_hole(file.fd, start=start, size=size):
+            return is_zero
+        hasher = hashlib.sha256()
+        with disk_errors(file.path):
+            for offset in range(start, start + size, _PIECE):
+                hasher.update(os.pread(file.fd, min(_PIECE, start + size - offset), offset))
+        return hasher.hexdigest() == digest
 
 
 def ranges(pack: str, files: list[tuple[int, FileEntry]]) -> Iterator[_Range]:
@@ -240,9 +286,11 @@ def ranges(pack: str, files: list[tuple[int, FileEntry]]) -> Iterator[_Range]:
         yield _Range(pack, files[first][0], end, files[first:])
 
 
-def _fetched(fetch: Callable[[], memoryview], path: bytes) -> memoryview:
+@contextmanager
+def _named(path: bytes) -> Iterator[None]:
+    """Say which file an object that is missing belongs to."""
     try:
-        return fetch()
+        yield
     except BlobMissingError as error:
         raise BlobMissingError(
             f"A part of {display(path)} is not in the storage: {error} The version cannot be "

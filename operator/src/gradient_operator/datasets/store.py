@@ -68,6 +68,36 @@ class RetryPolicy:
         return float(_random.uniform(bound / 2, bound))
 
 
+class _Patience:
+    """The failures of one operation: waits after each, and gives up when the policy says so."""
+
+    def __init__(self, policy: RetryPolicy, cancellation: Cancellation) -> None:
+        self._policy = policy
+        self._cancellation = cancellation
+        self._started = time.monotonic()
+        self._failures = 0
+
+    def progressed(self) -> None:
+        """Begin to count anew: something has been achieved since the last failure."""
+        self._started = time.monotonic()
+        self._failures = 0
+
+    def wait_after(self, error: StorageUnavailableError) -> None:
+        """Pause before the next attempt.
+
+        Raises:
+            StorageUnavailableError: there is none; this is the error that was given.
+            CancelledError: the transfer was cancelled meanwhile.
+        """
+        delay = self._policy.delay(self._failures)
+        now, deadline = time.monotonic() + delay, self._policy.deadline
+        if now - self._started > self._policy.elapsed or (deadline is not None and now > deadline):
+            raise error
+        _log.warning("%s Trying again in %.1f s.", error, delay)
+        self._failures += 1
+        self._cancellation.pause(delay)
+
+
 class BlobStore:
     """Reads and writes immutable blobs and the few small objects beside them.
 
@@ -144,14 +174,59 @@ class BlobStore:
             BlobCorruptError: twice in a row the bytes were not the promised ones.
             BlobMissingError: there is no such object.
         """
+        data = bytearray(size)
+        view = memoryview(data)
+
+        def keep(piece: Data, offset: int) -> None:
+            view[offset : offset + len(piece)] = piece
+
+        self.copy_verified(key, digest, size=size, write=keep)
+        return view
+
+    def copy_verified(
+        self, key: str, digest: str, *, size: int, write: Callable[[Data, int], None]
+    ) -> None:
+        """Hand a blob over piece by piece, with each piece's offset, and check it on the way.
+
+        The pieces can be trusted when this returns, not before: after damage on the way everything
+        is handed over once more from the start.
+
+        Raises:
+            BlobCorruptError: twice in a row the bytes were not the promised ones.
+            BlobMissingError: there is no such object.
+        """
         for _ in range(2):
-            data = self.get(key)
-            if len(data) == size and hashlib.sha256(data).hexdigest() == digest:
-                return data
-        raise BlobCorruptError(
-            f"The object {key} does not hold the bytes that its name promises: it was changed or "
-            "damaged in the storage. Restore it from a backup or make the version again."
-        )
+            hasher = hashlib.sha256()
+            offset = 0
+            for piece in self.stream(key):
+                if offset + len(piece) > size:
+                    break
+                write(piece, offset)
+                hasher.update(piece)
+                offset += len(piece)
+            if offset == size and hasher.hexdigest() == digest:
+                return
+        raise corrupt(key)
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read an object in pieces; after a cut connection it goes on where that was cut.
+
+        Raises:
+            BlobMissingError: there is no such object.
+        """
+        patience = _Patience(self._retry, self.cancellation)
+        position = 0
+        while True:
+            self.cancellation.check()
+            try:
+                for piece in self._backend.stream(self._prefix + key, position):
+                    self.cancellation.check()
+                    position += len(piece)
+                    patience.progressed()
+                    yield piece
+                return
+            except StorageUnavailableError as error:
+                patience.wait_after(error)
 
     def spool(self, key: str, *, limit: int) -> BinaryIO:
         """Copy an object of at most `limit` bytes to a temporary file, positioned at its start.
@@ -160,25 +235,17 @@ class BlobStore:
             BlobMissingError: there is no such object.
             BlobCorruptError: the object is longer.
         """
-
-        def attempt() -> BinaryIO:
-            file = open_spool()
-            try:
-                self._copy(key, file, limit)
-            except BaseException:
-                file.close()
-                raise
-            file.seek(0)
-            return file
-
-        return self._call(attempt)
-
-    def _copy(self, key: str, file: BinaryIO, limit: int) -> None:
-        for piece in self._backend.stream(self._prefix + key):
-            self.cancellation.check()
-            if file.tell() + len(piece) > limit:
-                raise BlobCorruptError(f"The object {key} is longer than {limit} bytes.")
-            file.write(piece)
+        file = open_spool()
+        try:
+            for piece in self.stream(key):
+                if file.tell() + len(piece) > limit:
+                    raise BlobCorruptError(f"The object {key} is longer than {limit} bytes.")
+                file.write(piece)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
 
     def size(self, key: str) -> int | None:
         """Length of an object in bytes, or None if there is none."""
@@ -231,23 +298,13 @@ class BlobStore:
         return True
 
     def _call(self, operation: Callable[[], T]) -> T:
-        started = time.monotonic()
-        attempt = 0
+        patience = _Patience(self._retry, self.cancellation)
         while True:
             self.cancellation.check()
             try:
                 return operation()
             except StorageUnavailableError as error:
-                delay = self._retry.delay(attempt)
-                if self._is_over(time.monotonic() + delay, started):
-                    raise
-                _log.warning("%s Trying again in %.1f s.", error, delay)
-            self.cancellation.pause(delay)
-            attempt += 1
-
-    def _is_over(self, now: float, started: float) -> bool:
-        deadline = self._retry.deadline
-        return now - started > self._retry.elapsed or (deadline is not None and now > deadline)
+                patience.wait_after(error)
 
 
 class CollectorStore(BlobStore):
@@ -259,6 +316,14 @@ class CollectorStore(BlobStore):
             self._backend.delete(
                 [self._prefix + key for key in keys[start : start + _MOST_DELETED]]
             )
+
+
+def corrupt(key: str) -> BlobCorruptError:
+    """Build the error for an object whose bytes are not those that its name promises."""
+    return BlobCorruptError(
+        f"The object {key} does not hold the bytes that its name promises: it was changed or "
+        "damaged in the storage. Restore it from a backup or make the version again."
+    )
 
 
 def open_spool() -> BinaryIO:

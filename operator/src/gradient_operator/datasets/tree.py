@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from gradient_operator.datasets.errors import LocalDiskError
+from gradient_operator.datasets.leftovers import is_ours, prune
 from gradient_operator.datasets.paths import display
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
+
+    from gradient_operator.datasets.entries import Entry
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD_FILE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MARKER: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT: Final = "lost+found"
 
 
@@ -32,40 +35,81 @@ class Folder:
     Not safe to share between threads: each makes its own with `twin`.
     """
 
-    def __init__(self, root: int, *, writable: bool) -> None:
+    def __init__(self, root: int, *, writable: bool, holds_leftovers: bool = False) -> None:
         """Take over the descriptor `root`; `writable` lets all users write."""
         self._root = root
         self._writable = writable
+        self.holds_leftovers = holds_leftovers
+        """Whether something of an earlier attempt may stand where entries are to be made."""
         self._path = b""
         self._last = -1
 
     def twin(self) -> Folder:
         """Open the same directory a second time."""
-        return Folder(os.dup(self._root), writable=self._writable)
+        return Folder(
+            os.dup(self._root), writable=self._writable, holds_leftovers=self.holds_leftovers
+        )
+
+    def prune(self, entries: Iterable[Entry], *, spared: frozenset[bytes] = frozenset()) -> None:
+        """Remove what does not fit these entries; see `leftovers.py`."""
+        with disk_errors(b"."):
+            prune(self._root, entries, spared=spared | {_KEPT.encode()})
 
     def make_directory(self, path: bytes) -> None:
-        """Create a directory with mode 0755 or 0777."""
+        """Create a directory with mode 0755 or 0777, or take the one that was left."""
         with disk_errors(path):
             folder, name = self._parent(path)
-            os.mkdir(name, dir_fd=folder)
+            try:
+                os.mkdir(name, dir_fd=folder)
+            except FileExistsError:
+                if not self.holds_leftovers:
+                    raise
             os.chmod(name, 0o777 if self._writable else 0o755, dir_fd=folder)
 
     def make_file(self, path: bytes, *, executable: bool) -> int:
         """Create an empty file and return its descriptor, open for writing."""
-        mode = (
-            (0o777 if executable else 0o666) if self._writable else 0o755 if executable else 0o644
-        )
+        mode = self._mode(executable=executable)
         with disk_errors(path):
             folder, name = self._parent(path)
             fd = os.open(name, _NEW_FILE, mode, dir_fd=folder)
             os.fchmod(fd, mode)
         return fd
 
+    def take_file(self, path: bytes, *, size: int, executable: bool) -> int | None:
+        """Open a file of this length that an earlier attempt left, to be read and mended.
+
+        None if there is none; the caller checks what it holds.
+        """
+        if not self.holds_leftovers:
+            return None
+        with disk_errors(path):
+            folder, name = self._parent(path)
+            try:
+                fd = os.open(name, _OLD_FILE, dir_fd=folder)
+            except FileNotFoundError:
+                return None
+            if not is_ours(os.fstat(fd), size=size):
+                os.close(fd)
+                return None
+            os.fchmod(fd, self._mode(executable=executable))
+        return fd
+
+    def remove_file(self, path: bytes) -> None:
+        """Remove a file that an earlier attempt left."""
+        with disk_errors(path):
+            folder, name = self._parent(path)
+            os.unlink(name, dir_fd=folder)
+
     def make_link(self, path: bytes, target: bytes) -> None:
         """Create a symbolic link."""
         with disk_errors(path):
             folder, name = self._parent(path)
             os.symlink(target, name, dir_fd=folder)
+
+    def _mode(self, *, executable: bool) -> int:
+        return (
+            (0o777 if executable else 0o666) if self._writable else 0o755 if executable else 0o644
+        )
 
     def _parent(self, path: bytes) -> tuple[int, bytes]:
         folder, _, name = path.rpartition(b"/")
@@ -105,11 +149,14 @@ class Folder:
         os.close(self._root)
 
 
-def open_target(target: str | os.PathLike[str], *, writable: bool, replace: bool) -> Folder:
-    """Create the directory `target` with its parents, or take an empty one, and open it.
+def open_target(
+    target: str | os.PathLike[str], *, writable: bool, keep: bool = False, marker: str = ""
+) -> Folder:
+    """Create the directory `target` with its parents, or take an existing one, and open it.
 
-    With `replace` whatever an earlier attempt left in it is removed. A `lost+found`, which mkfs
-    puts into new volumes, does not count.
+    It must be empty, or hold the file `marker`: then what else it holds are leftovers. With `keep`
+    whatever it holds are leftovers. A `lost+found`, which mkfs puts into new volumes, does not
+    count.
 
     Raises:
         LocalDiskError: it is not a directory, not empty, or not writable.
@@ -124,29 +171,20 @@ def open_target(target: str | os.PathLike[str], *, writable: bool, replace: bool
             is_new = False
         fd = os.open(target, _DIRECTORY)
         try:
-            if not is_new:
-                _empty(fd, shown, replace=replace)
+            names = set() if is_new else {*os.listdir(fd)} - {_KEPT}  # noqa: PTH208  # descriptor
+            if names and not keep and marker not in names:
+                raise LocalDiskError(
+                    f"{display(shown)} is not empty: give an empty or a new directory.",
+                    reason="TargetNotEmpty",
+                )
             if is_new or os.fstat(fd).st_uid == os.geteuid():
                 os.fchmod(fd, mode)
+            if marker:
+                os.close(os.open(marker, _MARKER, 0o644, dir_fd=fd))
         except BaseException:
             os.close(fd)
             raise
-    return Folder(fd, writable=writable)
-
-
-def _empty(fd: int, shown: bytes, *, replace: bool) -> None:
-    for name in sorted(os.listdir(fd)):
-        if name == _KEPT:
-            continue
-        if not replace:
-            raise LocalDiskError(
-                f"{display(shown)} is not empty: give an empty or a new directory.",
-                reason="TargetNotEmpty",
-            )
-        if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-            shutil.rmtree(name, dir_fd=fd)
-        else:
-            os.unlink(name, dir_fd=fd)
+    return Folder(fd, writable=writable, holds_leftovers=bool(names))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Puts the inputs of a job into place before it starts: an init container.
 
-It may run twice over the same directories, so it begins each with an empty one.
+It may run twice over the same directories: it checks and keeps what the first time left.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _fetch_all() -> None:
         elif item.reference is not None and item.string is not None:
             _fetch_string(store, item.path, reference=item.reference, name=item.string)
         else:
-            with open_target(item.path, writable=item.writable, replace=True):
-                pass
+            with open_target(item.path, writable=item.writable, keep=True) as folder:
+                folder.prune(())
 
 
 def _fetch_version(store: BlobStore, item: FetchItem, digest: str) -> None:
