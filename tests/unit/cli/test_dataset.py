@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gradient_operator.cli.dataset import access, get
+from gradient_operator.cli.dataset import access
 from gradient_operator.cli.dataset.storage import SYSTEM_NAMESPACE
+from gradient_operator.datasets import restore
 from gradient_operator.datasets.errors import StorageUnavailableError
 from gradient_operator.kube.errors import Forbidden
 from gradient_operator.kube.resources import (
@@ -277,18 +278,32 @@ def test_damaged_data_is_refused_and_leaves_nothing_behind(
     assert list(target.iterdir()) == []
 
 
-def test_an_interrupted_download_leaves_nothing_behind(tmp_path):
+def test_the_same_command_goes_on_with_a_download(gradient, bucket, source, tmp_path, monkeypatch):
+    put(gradient, source)
     target = tmp_path / "target"
 
-    def download():
-        (target / "deep").mkdir(parents=True)
-        (target / "file").touch()
-        (target / "link").symlink_to("deep")
+    def interrupt(_entry, _place):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), get.removed_on_failure(target):
-        download()
-    assert not target.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(restore._Restore, "_add_small", lambda _self, *rest: interrupt(*rest))
+        assert gradient("dataset", "get", "Digits", str(target))[0] != 0
+    assert not (target / "a.txt").exists()
+    assert any(target.iterdir())
+
+    assert gradient("dataset", "get", "Digits", str(target))[0] == 0
+    assert sorted(item.name for item in target.iterdir()) == ["a.txt", "deep", "link"]
+    assert (target / "a.txt").read_text() == "one"
+
+
+def test_leftovers_of_another_version_are_not_mixed(gradient, client, bucket, source, tmp_path):
+    put(gradient, source)
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / f"{restore.MARKER}{'0' * 64}").touch()
+    code, _, err = gradient("dataset", "get", "Digits", str(target))
+    assert code == 2
+    assert "interrupted download of another version" in err
 
 
 def test_storage_that_does_not_answer_is_not_waited_for_too_long(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +21,9 @@ from gradient_operator.datasets.layout import FORMAT_KEY
 from gradient_operator.datasets.pool import Cancellation
 from gradient_operator.datasets.store import HEAD_FIRST_BYTES, BlobStore, RetryPolicy
 from tests.unit.datasets.trees import conflict_first, fail_first, faulty_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGE = bytes(HEAD_FIRST_BYTES)
 
@@ -266,3 +272,45 @@ def test_errors_become_sentences_of_the_right_kind(
     assert "bucket 'b' at http://s3" in str(found)
     assert "v1/k" in str(found)
     assert "debug" not in str(found)
+
+
+class CutBackend:
+    """Streams an object, and cuts every connection after so many bytes."""
+
+    def __init__(self, inner: ObstoreBackend, after: int) -> None:
+        self.inner, self.after = inner, after
+        self.starts: list[int] = []
+
+    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
+        self.starts.append(start)
+        data = bytes(self.inner.get(key))[start:]
+        for offset in range(0, len(data), 2):
+            if offset >= self.after:
+                raise StorageUnavailableError("connection lost")
+            yield data[offset : offset + 2]
+
+
+def test_cut_connection_goes_on_where_it_was_cut(backend: ObstoreBackend) -> None:
+    backend.put("a", b"0123456789", create=False)
+    cut = CutBackend(backend, after=4)
+    store = BlobStore(cut, retry=RetryPolicy(first_delay=0.0001, elapsed=30))  # type: ignore[arg-type]
+
+    found = store.get_verified("a", hashlib.sha256(b"0123456789").hexdigest(), size=10)
+
+    assert bytes(found) == b"0123456789"
+    assert cut.starts == [0, 4, 8]
+
+
+def test_patience_counts_from_the_last_progress(
+    backend: ObstoreBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(
+        "gradient_operator.datasets.store.time", SimpleNamespace(monotonic=lambda: next(seconds))
+    )
+    backend.put("a", bytes(100), create=False)
+    policy = RetryPolicy(first_delay=0.0001, longest_delay=0.0001, elapsed=5)
+    store = BlobStore(CutBackend(backend, after=2), retry=policy)  # type: ignore[arg-type]
+
+    assert b"".join(store.stream("a")) == bytes(100)
+    assert next(seconds) > 50

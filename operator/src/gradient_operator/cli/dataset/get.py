@@ -38,8 +38,8 @@ def command(
     """Download a version, or some files and folders of it, into a directory.
 
     DIRECTORY must be new or empty. With PATHs only these are fetched, and stand in the directory as
-    they stand in the version. Every byte is checked against the version's digest. What an
-    interrupted download left is removed.
+    they stand in the version. Every byte is checked against the version's digest. After an
+    interruption the same command goes on where it stopped.
     """
     download(reference, directory, paths, endpoint=endpoint, target=target)
 
@@ -69,9 +69,10 @@ def download(
     _check(directory)
     only = Selection.of(map(os.fsencode, paths)) if paths else None
     found, storage = run_async(locate(reference, target))
+    _check(directory, found.digest)
     with (
         open_store(storage, endpoint=endpoint, target=target) as store,
-        removed_on_failure(directory),
+        kept_for_later(directory),
     ):
         got = transfer(
             lambda meter: restore(store, found.digest, directory, only=only, progress=meter),
@@ -93,23 +94,48 @@ def _total(store: BlobStore, digest: str, only: Selection) -> int:
         return only.measure(manifest).bytes
 
 
-def _check(directory: Path) -> None:
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CommandError(f"{directory} is not an empty directory: give a new or an empty one.")
+def _check(directory: Path, digest: str = "") -> None:
+    """Refuse a directory with files of somebody; leftovers of a download of `digest` are none."""
+    from gradient_operator.datasets.restore import MARKER
+
+    if not directory.exists():
+        return
+    names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else [""]
+    if not names or any(name.startswith(MARKER + digest) for name in names):
+        return
+    if digest and any(name.startswith(MARKER) for name in names):
+        raise CommandError(
+            f"{directory} holds an interrupted download of another version: finish that one, or "
+            "remove the directory."
+        )
+    raise CommandError(f"{directory} is not an empty directory: give a new or an empty one.")
 
 
 @contextmanager
-def removed_on_failure(directory: Path) -> Iterator[None]:
-    """Leave an empty directory empty, and a new one not there, when the body fails."""
+def kept_for_later(directory: Path) -> Iterator[None]:
+    """After a failure keep what has arrived, unless the storage does not hold the version whole."""
+    from gradient_operator.datasets.errors import BlobCorruptError, BlobMissingError
+
     existed = directory.exists()
     try:
         yield
-    except BaseException:
-        for entry in directory.iterdir() if directory.is_dir() else ():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
-        if not existed and directory.is_dir():
-            directory.rmdir()
+    except (BlobCorruptError, BlobMissingError):
+        _remove(directory, existed=existed)
         raise
+    except BaseException:
+        if directory.is_dir() and any(directory.iterdir()):
+            click.echo(
+                f"What has arrived stays in {directory}: the same command goes on from there.",
+                err=True,
+            )
+        raise
+
+
+def _remove(directory: Path, *, existed: bool) -> None:
+    for entry in directory.iterdir() if directory.is_dir() else ():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    if not existed and directory.is_dir():
+        directory.rmdir()
