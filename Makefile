@@ -15,7 +15,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 # Changed when the environment has to be: a fresh clone, a new lock file.
 READY := $(VENV)/.ready
 TESTS := tests/unit tests/property tests/integration tests/e2e
-GENERATED := crds manifests/instance-types docs/rules schemas
+GENERATED := crds manifests/instance-types docs/rules docs/why.md schemas
 export OVERLAY
 # The kubectl that comes with our cluster, for machines that have none.
 export PATH := $(PATH):$(CURDIR)/.local/bin
@@ -79,6 +79,7 @@ generate: $(READY) ## Write all generated files: CRDs, their reference, machine 
 	@$(BIN)/python -m gradient_operator.api.reference crds/README.md
 	@$(BIN)/python -m gradient_operator.api.catalogue manifests/instance-types
 	@$(BIN)/python -m gradient_operator.workflow.rules.pages docs/rules
+	@$(BIN)/python -m gradient_operator.engine.reason_pages docs/why.md
 	@$(BIN)/python -m gradient_operator.workflow.schema schemas/gradient-workflow.schema.json
 
 .PHONY: docs
@@ -98,6 +99,7 @@ generated: $(READY)
 	@$(BIN)/python -m gradient_operator.api.reference --check crds/README.md
 	@$(BIN)/python -m gradient_operator.api.catalogue --check manifests/instance-types
 	@$(BIN)/python -m gradient_operator.workflow.rules.pages --check docs/rules
+	@$(BIN)/python -m gradient_operator.engine.reason_pages --check docs/why.md
 	@$(BIN)/python -m gradient_operator.workflow.schema --check schemas/gradient-workflow.schema.json
 
 ##@ Tests

@@ -109,7 +109,7 @@ async def test_a_refused_pod_is_made_once_it_is_allowed(operator, team, client, 
     body = {"metadata": {"name": name}, "spec": {"hard": {"count/pods": "0"}}}
     await client.create(QUOTAS, body, namespace=namespace)
     run = await team.start(make_workflow().job("a"))
-    status = await team.job(run, "a", phase="Pending", reason="PodRefused")
+    status = await team.job(run, "a", phase="Pending", reason="QuotaExceeded")
     assert "exceeded quota" in status["message"]
     await client.delete(QUOTAS, name=name, namespace=namespace)
     await team.ended(run, "Succeeded")

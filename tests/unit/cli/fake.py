@@ -53,14 +53,18 @@ class FakeClient:
             message = f'{resource.plural} "{name}" not found'
             raise NotFound(message) from None
 
-    async def list_all(self, resource, *, namespace=None, label_selector=None, limit=500):
+    async def list_all(
+        self, resource, *, namespace=None, label_selector=None, field_selector=None, limit=500
+    ):
         self._fail()
+        fields = [part.partition("=") for part in (field_selector or "").split(",") if part]
         parts = [part.partition("=") for part in (label_selector or "").split(",") if part]
         items = [
             copy.deepcopy(item)
             for (plural, place, _), item in self.objects.items()
             if plural == resource.plural and namespace in {None, place}
             if all(_selected(item, *part) for part in parts)
+            if all(_field(item, path) == value for path, _, value in fields)
         ]
         return ListResult(items, "1")
 
@@ -99,6 +103,12 @@ class FakeClient:
                 script.remove(line)
                 raise line
             yield line
+
+
+def _field(item, path):
+    for part in path.split("."):
+        item = (item or {}).get(part)
+    return item
 
 
 def _selected(item, key, equals, value):

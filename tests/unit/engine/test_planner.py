@@ -277,7 +277,7 @@ class TestObstacles:
         found = look(single(), problems={"a": "exceeded quota"})
         assert found.actions == (CreatePod("a", 1),)
         assert (found.ledger["a"].reason, found.ledger["a"].message) == (
-            "PodRefused", "exceeded quota",
+            "QuotaExceeded", "exceeded quota",
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gradient_operator.controllers.ledger import WAIT_MESSAGE_LIMIT, cut
-from gradient_operator.engine.waiting import why
+from gradient_operator.engine.waiting import refused, why
 from tests.builders import make_pod, running, waiting
 
 PREEMPTION = "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
@@ -33,7 +33,7 @@ SCHEDULER = {
             f"0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, "
             f"2 Insufficient nvidia.com/gpu. {NO_CLAIMS}"
         ),
-        "Unschedulable",
+        "GPUBusy",
         "waits for room on a node: ",
         "It starts when another job ends or a node joins",
     ),
@@ -250,3 +250,15 @@ def test_a_helper_that_keeps_crashing_blocks():
 def test_an_ordinary_wait_is_named(pod, reason, message):
     found = said(pod)
     assert (found.reason, found.message, found.blocked) == (reason, message, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("its Pod cannot be made: pods is forbidden: exceeded quota: q, used: 1", "QuotaExceeded"),
+        ('its Pod cannot be made: violates PodSecurity "restricted:latest": …', "PodSecurity"),
+        ("its Pod cannot be made: something else", "PodRefused"),
+    ],
+)
+def test_a_refused_pod_is_told_from_a_full_quota(text, reason):
+    assert refused(text) == reason

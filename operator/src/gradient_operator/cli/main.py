@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "run": "gradient_operator.cli.run",
     "runs": "gradient_operator.cli.runs",
     "show": "gradient_operator.cli.show",
+    "why": "gradient_operator.cli.why",
     "logs": "gradient_operator.cli.logs",
     "cancel": "gradient_operator.cli.cancel",
     "dataset": "gradient_operator.cli.dataset",

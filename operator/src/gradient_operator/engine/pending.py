@@ -15,6 +15,7 @@ from gradient_operator.engine.model import (
 from gradient_operator.engine.needs import Readiness, not_made, readiness
 from gradient_operator.engine.obstacle import obstacle
 from gradient_operator.engine.step import Step
+from gradient_operator.engine.waiting import refused
 from gradient_operator.workflow.expression import ExpressionProblem
 from gradient_operator.workflow.model import Action, CompiledJob
 
@@ -49,7 +50,8 @@ def pending(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
     if job.base:
         step.room[job.base] -= 1
     if job.name in step.seen.problems:
-        return replace(record, reason="PodRefused", message=step.seen.problems[job.name])
+        text = step.seen.problems[job.name]
+        return replace(record, reason=refused(text), message=text)
     return replace(record, reason=None, message=None)
 
 

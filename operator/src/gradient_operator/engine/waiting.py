@@ -27,6 +27,7 @@ _CONFIG_REASONS = frozenset(
 _MISSING_SECRET = re.compile(r'secret "(?P<secret>[^"]+)" not found')
 _MISSING_KEY = re.compile(r"couldn't find key (?P<key>\S+) in Secret \S*?/?(?P<secret>[^/\s]+)$")
 _PREEMPTION = re.compile(r"\s*(no new claims to deallocate, )?preemption:.*$", re.DOTALL)
+_GPU = re.compile(r"Insufficient \S*gpu", re.IGNORECASE)
 _UNBOUND = ("unbound immediate PersistentVolumeClaims", "persistentvolumeclaim", "storageclass")
 _PINNED = (
     "volume node affinity conflict",
@@ -74,6 +75,13 @@ def why_not_mounted(pod: PodRecord, message: str, *, secret_name: str) -> Waitin
         return Waiting(*_config(message, pod.namespace, secret_name), blocked=True)
     text = f"its containers do not start on {pod.node}: {message}"
     return Waiting("NotMounted", text, blocked=True)
+
+
+def refused(text: str) -> str:
+    """The reason for which the API server refused a Pod, from what it said."""
+    if "exceeded quota" in text:
+        return "QuotaExceeded"
+    return "PodSecurity" if "violates PodSecurity" in text else "PodRefused"
 
 
 def _container(
@@ -132,7 +140,7 @@ def _unschedulable(said: str, home: str) -> Waiting:
         text = (
             f"waits for room on a node: {message}. It starts when another job ends or a node joins"
         )
-        return Waiting("Unschedulable", text)
+        return Waiting("GPUBusy" if _GPU.search(message) else "Unschedulable", text)
     text = (
         f"no node fits: {message}. Check the node selector of its machine type "
         "(kubectl get gradientinstancetypes) against kubectl get nodes --show-labels"

@@ -52,6 +52,7 @@ class JobView:
     """What the attempt has, where it is more than its machine's."""
     pod: str = ""
     node: str = ""
+    ready_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
     retry_at: float | None = None
@@ -81,6 +82,8 @@ class RunView:
     started_at: float | None = None
     finished_at: float | None = None
     cancelling: bool = False
+    deleting: bool = False
+    """Whether somebody has asked for its deletion."""
     seen: bool = False
     """Whether the operator has written any status."""
     conditions: tuple[Mapping[str, Any], ...] = ()
@@ -114,6 +117,7 @@ def run_view(run: Mapping[str, Any]) -> RunView:
         started_at=parse_time(status.get("startedAt")),
         finished_at=parse_time(status.get("finishedAt")),
         cancelling=bool(spec.get("cancel")),
+        deleting="deletionTimestamp" in metadata,
         seen=bool(status),
         conditions=tuple(status.get("conditions") or ()),
         jobs=_jobs(
@@ -187,6 +191,7 @@ def _job(
         memory=state.get("memory") or "",
         pod=state.get("pod") or "",
         node=state.get("node") or "",
+        ready_at=parse_time(state.get("readyAt")),
         started_at=parse_time(state.get("startedAt")),
         finished_at=parse_time(state.get("finishedAt")),
         retry_at=parse_time(state.get("retryAt")),
