@@ -150,6 +150,17 @@ class Kubelet:
         except NotFound:
             return
 
+    async def released(self, pod: Pod) -> None:
+        """Wait until the operator does not keep the object any more, which is still there."""
+        name = pod["metadata"]["name"]
+
+        async def ask() -> None:
+            found = await self.client.get(PODS, name=name, namespace=self.namespace)
+            held = found["metadata"].get("finalizers", [])
+            assert "gradient.run/result" not in held, f"Pod {name} is still held"
+
+        await eventually(ask)
+
     async def gone(self, pod: Pod) -> None:
         """Wait until nothing keeps the object any more."""
 

@@ -86,6 +86,24 @@ async def test_a_pod_deleted_meanwhile_keeps_its_result(operator, team, kubelet)
     await kubelet.gone(pod)
 
 
+async def test_a_death_before_pods_are_let_go_leaves_that_to_the_next(operator, team, kubelet):
+    builder = make_workflow()
+    for number in range(WIDTH):
+        builder.job(f"j{number}").on(MACHINE)
+    run = await team.start(builder)
+    pods = [await kubelet.pod(f"j{number}") for number in range(WIDTH)]
+    for pod in pods:
+        await kubelet.run(pod)
+    await team.ended(run, "Succeeded")
+    operator.kill()
+    operator.start()
+    for pod in pods:
+        await kubelet.released(pod)
+    before = (await team.run(run))["metadata"]["resourceVersion"]
+    assert len(await kubelet.pods()) == WIDTH
+    assert (await team.run(run))["metadata"]["resourceVersion"] == before
+
+
 async def test_a_workflow_applied_meanwhile_starts_one_run(operator, team):
     name = team.name()
     await team.apply(name, make_workflow().job("a"))

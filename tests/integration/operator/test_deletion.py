@@ -60,6 +60,21 @@ async def test_a_finished_run_can_be_deleted_without_the_operator(operator, team
     run, pod = await running(team, kubelet)
     await kubelet.end(pod)
     await team.ended(run, "Succeeded")
+    await kubelet.released(pod)
     operator.kill()
     await team.delete(run)
     await kubelet.gone(pod)
+
+
+async def test_a_finished_pod_of_a_run_under_way_can_be_deleted(operator, team, kubelet):
+    builder = make_workflow().job("ends").on(MACHINE).job("goes-on").on(MACHINE)
+    run = await team.start(builder)
+    ends, goes_on = await kubelet.pod("ends"), await kubelet.pod("goes-on")
+    await kubelet.start(goes_on)
+    await kubelet.run(ends)
+    await kubelet.remove(ends)
+    await kubelet.gone(ends)
+    assert (await team.job(run, "ends", phase="Succeeded"))["attempt"] == 1
+    await kubelet.end(goes_on)
+    await team.ended(run, "Succeeded")
+    await kubelet.released(goes_on)

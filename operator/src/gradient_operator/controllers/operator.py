@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from gradient_operator.api import names
@@ -15,6 +16,7 @@ from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout, StorageProbe
 from gradient_operator.controllers.workflow import WorkflowController
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 WRITES_PER_SECOND: Final = 400.0
 WRITES_AT_ONCE: Final = 800
+WRITERS: Final = 8
+"""Statuses of runs that are written at once: what waits longer is written with more in it."""
 
 
 class Stopped(Exception):
@@ -59,6 +63,7 @@ class Operator:
         self._metrics = metrics
         self._identity = identity
         self._queue: KeyedQueue[Key] = KeyedQueue(name="reconcile", metrics=metrics)
+        self._writes: KeyedQueue[Key] = KeyedQueue(name="status", metrics=metrics)
         self._elector = LeaseElector(
             client,
             namespace=namespace,
@@ -120,8 +125,19 @@ class Operator:
             SecretHandout(client, storage) if storage is not None else None,
             DefaultStore(storage) if storage is not None else None,
         )
+        self._releaser = Releaser(
+            self._pod_index,
+            applier.release,
+            is_leader=self._elector.is_leader,
+            others=(self._queue, self._writes),
+        )
         self._run_controller = RunController(
-            services, runs=self._runs.items, applier=applier, probe=self._probe
+            services,
+            runs=self._runs.items,
+            applier=applier,
+            probe=self._probe,
+            writes=self._writes,
+            releaser=self._releaser,
         )
         self._workflow_controller = WorkflowController(
             services, workflows=self._rim.workflows, runs=self._runs.items
@@ -148,7 +164,10 @@ class Operator:
             self._metrics.runs.labels(phase.value).set_function(count(phase.value))
 
     def _pod_changed(self, old: PodRecord | None, new: PodRecord | None) -> None:
-        self._queue.add(Key("run", *self._pod_index.update(old, new)))
+        run = self._pod_index.update(old, new)
+        if old is not None and new is not None and _only_released(old, new):
+            return
+        self._queue.add(Key("run", *run))
 
     def _run_changed(self, old: RunView | None, new: RunView | None) -> None:
         view = new or old
@@ -175,7 +194,7 @@ class Operator:
         health = Health(
             loop_lag=self._lag.worst,
             reflectors={"pods": self._pods, "runs": self._runs},
-            queues={"reconcile": self._queue},
+            queues={"reconcile": self._queue, "status": self._writes},
             is_leader=self._elector.is_leader,
         )
         server = ObservabilityServer(self._metrics, health)
@@ -194,6 +213,7 @@ class Operator:
             logger.info("stopping")
         finally:
             self._queue.close()
+            self._writes.close()
             await self._elector.release()
             await server.close()
 
@@ -203,14 +223,17 @@ class Operator:
         await self._pods.synced.wait()
         await self._runs.synced.wait()
         await self._datasets.synced()
+        await self._until_answered(lambda: self._run_controller.catch_up(self._runs.assume))
         freeze_heap()
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")
         group.create_task(self._collections.run(), name="collections")
         if self._mirror is not None:
             group.create_task(self._mirror.run(), name="mirror")
-        for number in range(self._config.workers):
-            group.create_task(self._work(), name=f"worker {number}")
+        group.create_task(self._releaser.run(), name="releases")
+        for queue, workers in ((self._queue, self._config.workers), (self._writes, WRITERS)):
+            for number in range(workers):
+                group.create_task(self._work(queue), name=f"worker {number}")
         await rim.run(self._rim, namespace=self._config.watch_namespace, identity=self._identity)
         raise Stopped
 
@@ -232,29 +255,31 @@ class Operator:
                 logger.warning("the API server does not answer: %s", error)
                 await asyncio.sleep(1)
 
-    async def _work(self) -> None:
+    async def _work(self, queue: KeyedQueue[Key]) -> None:
         while True:
             try:
-                key = await self._queue.get()
+                key = await queue.get()
             except QueueClosed:
                 return
             try:
-                await self._look(key)
+                await self._look(queue, key)
             finally:
-                self._queue.done(key)
+                queue.done(key)
 
-    async def _look(self, key: Key) -> None:
+    async def _look(self, queue: KeyedQueue[Key], key: Key) -> None:
         """Reconcile one key. Whatever is wrong with one object must not stop the others."""
         started = time.monotonic()
         result = "ok"
         try:
             if key.controller == "run":
                 await self._run_controller.reconcile(key)
+            elif key.controller == "status":
+                await self._run_controller.writer.reconcile(key)
             elif key.controller == "dataset":
                 await self._datasets.controller.reconcile(key)
             else:
                 await self._workflow_controller.reconcile(key)
-            self._queue.forget(key)
+            queue.forget(key)
         except NotLeading:
             result = "not-leading"
             raise
@@ -262,12 +287,17 @@ class Operator:
             result = "retry"
             details: dict[str, Any] = {"key": "/".join(key), "error": str(error)}
             logger.warning("will look again", extra=details)
-            self._queue.add_rate_limited(key)
+            queue.add_rate_limited(key)
         except Exception:
             result = "error"
             logger.exception("cannot reconcile", extra={"key": "/".join(key)})
-            self._queue.add_rate_limited(key)
+            queue.add_rate_limited(key)
         finally:
             self._metrics.reconcile_duration_seconds.labels(key.controller, result).observe(
                 time.monotonic() - started
             )
+
+
+def _only_released(old: PodRecord, new: PodRecord) -> bool:
+    """Whether nothing has changed but that our finalizer came off: no plan depends on that."""
+    return old.held and not new.held and replace(new, held=True) == old

@@ -1,4 +1,4 @@
-"""Reconciles runs: observe, plan, apply, write the status once, release what was recorded.
+"""Reconciles runs: observe, plan, apply. What it comes to is written beside it, by `run_writer`.
 
 Pods are created before the status is written (their names make that safe); a Pod is released only
 after the status that holds its result was acknowledged.
@@ -7,8 +7,8 @@ after the status that holds its result was acknowledged.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from gradient_operator.controllers import (
     pod_events,
@@ -21,7 +21,10 @@ from gradient_operator.controllers import (
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.run_writer import StatusWriter
+from gradient_operator.controllers.runs_under_way import list_under_way
 from gradient_operator.controllers.services import Key, Services
 from gradient_operator.controllers.storage import StorageProbe
 from gradient_operator.controllers.turns import Turns
@@ -29,7 +32,6 @@ from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
     Failure,
     FailureClass,
-    JobPhase,
     Observation,
     Plan,
     PodRecord,
@@ -37,17 +39,12 @@ from gradient_operator.engine.model import (
     UploadResult,
 )
 from gradient_operator.engine.planner import plan
-from gradient_operator.kube.errors import Conflict, KubeError, NotFound
+from gradient_operator.kube.errors import Conflict, NotFound
+from gradient_operator.kube.queue import KeyedQueue
 from gradient_operator.kube.resources import PODS, RUNS
 
 logger = logging.getLogger(__name__)
 
-STATUS_PAUSE: Final = 1.0
-"""Seconds between two writes of one run's status, except where somebody waits for the news."""
-FIRST_STATUS_PAUSE: Final = 0.25
-"""Seconds that a new run's first write waits: a run of one short job then needs only one."""
-CLOCK_SKEW: Final = 60.0
-"""Seconds by which the clocks of the API server and of this process may differ."""
 _ROUNDS: Final = 16
 """Plans in one look: each one after the first follows an action that changed what is known."""
 
@@ -62,14 +59,21 @@ class RunController:
         runs: Mapping[tuple[str, str], RunView],
         applier: Applier,
         probe: StorageProbe,
+        writes: KeyedQueue[Key],
+        releaser: Releaser,
     ) -> None:
         self._services = services
         self._runs = runs
         self._applier = applier
         self._probe = probe
+        self._releaser = releaser
         self._states: dict[Key, RunState] = {}
-        self._began = services.clock()
-        self.turns = Turns(services, runs, self._patch)
+        self._doubtful: set[str] = set()
+        """UIDs of runs that may have ended, or gone, without the cache knowing it yet."""
+        self.writer = StatusWriter(
+            services, runs=runs, states=self._states, queue=writes, releaser=releaser
+        )
+        self.turns = Turns(services, runs, self.writer.patch)
         probe.watch(self._endpoints)
 
     def _endpoints(self) -> set[str]:
@@ -139,18 +143,39 @@ class RunController:
         if state.storage is not None:
             await self._probe.know(state.storage.endpoint)
         if in_turn:
-            await self._write(view, state, version=view.resource_version)
+            await self.writer.write(view, state, version=view.resource_version)
             self.turns.waited(view)
         return view, state
 
+    async def catch_up(self, assume: Callable[[RunView], None]) -> None:
+        """Learn what the leader before may have written since: once, before the first look.
+
+        `assume` takes over what is newer than the cache.
+
+        Raises:
+            KubeError: the API server does not answer; try again.
+        """
+        listed = await list_under_way(
+            self._services.client, namespace=self._services.config.watch_namespace
+        )
+        going = {view.uid: view for view in listed}
+        for view in going.values():
+            known = self._runs.get((view.namespace, view.name))
+            if known is None or known.resource_version != view.resource_version:
+                assume(view)
+        self._doubtful = {
+            view.uid for view in self._runs.values() if not view.final and view.uid not in going
+        }
+
     async def _fresh(self, view: RunView) -> RunView:
-        """The run as it is now, if the leader before may have written what the cache lacks."""
-        if view.created_at is not None and view.created_at > self._began + CLOCK_SKEW:
+        """The run as it is now, if it may have ended without the cache knowing."""
+        if view.uid not in self._doubtful:
             return view
         run = await self._services.client.get(RUNS, name=view.name, namespace=view.namespace)
         fresh = project_run(run)
         if fresh.uid != view.uid or fresh.final:
             raise Conflict(f"run {view.name} has changed meanwhile")
+        self._doubtful.discard(view.uid)
         return fresh
 
     async def _release_strangers(
@@ -161,7 +186,7 @@ class RunController:
         strangers = [pod for pod in pods.values() if pod.run_uid != alive]
         if strangers and view is None and await self._exists(key):
             return  # its watch is behind that of the Pods
-        await self._release([pod for pod in strangers if pod.held])
+        await self._releaser.now(strangers)
         # Garbage collection gives them all the time that an upload would have.
         await self._stop(pod for pod in strangers if pod.deleting)
 
@@ -191,7 +216,7 @@ class RunController:
     async def _let_go(self, pods: Iterable[PodRecord]) -> None:
         """Release the Pods of a run that has ended, and stop what should not be there."""
         await self._stop(pods)
-        await self._release([pod for pod in pods if pod.held])
+        await self._releaser.settle(pods)
 
     async def _stop(self, pods: Iterable[PodRecord]) -> None:
         found = list(pods)
@@ -207,7 +232,7 @@ class RunController:
         run_start.refresh_storage(services, state, view)
         run_start.choose_volumes(services, state)
         if not state.decisions_recorded:
-            await self._write(view, state)
+            await self.writer.write(view, state)
         await self._hold(view, state)
         await self._ask_about_starting(key, view, state)
         before = state.ledger
@@ -238,7 +263,10 @@ class RunController:
             pods=self._pods_of(view),
         )
         await self._applier.drop_claims(state)
-        await self._status(key, view, state)
+        self.writer.ask(key, state)
+        await self._releaser.now(
+            pod for pod in self._pods_of(view).values() if pod.deleting and state.ended(pod)
+        )
         if found.wake_at is not None:
             services.queue.add_after(key, max(0.0, found.wake_at - services.clock()))
         if error is not None:
@@ -326,76 +354,12 @@ class RunController:
                 back = True
         return self._plan(view, state) if back else found
 
-    async def _status(self, key: Key, view: RunView, state: RunState) -> None:
-        """Write the status now if somebody waits for the news, else within a second."""
-        now = time.monotonic()
-        pause = STATUS_PAUSE
-        if not state.recorded:
-            if state.written_at == float("-inf"):
-                state.written_at = now
-            pause = FIRST_STATUS_PAUSE
-        due = state.written_at + pause
-        if now < due and not self._urgent(state):
-            self._services.queue.add_after(key, due - now)
-            return
-        await self._write(view, state)
-        await self._release(
-            [pod for pod in self._pods_of(view).values() if pod.held and state.ended(pod)]
-        )
-
-    def _urgent(self, state: RunState) -> bool:
-        if state.phase.final:
-            return True
-        written = state.written.get("jobs", {})
-        return any(
-            record.phase is JobPhase.FAILED and written.get(name, {}).get("phase") != "Failed"
-            for name, record in state.ledger.items()
-        )
-
-    async def _write(self, view: RunView, state: RunState, *, version: str = "") -> None:
-        services = self._services
-        status = run_status.build(state, generation=view.generation, now=services.clock())
-        patch = run_status.difference(state.written, status)
-        if not patch:
-            return
-        await self._patch(view, patch, version=version)
-        state.written, state.written_at, state.recorded = status, time.monotonic(), True
-        if state.phase.final:
-            transitions.run_ended(services, state)
-            if view.workflow:
-                services.queue.add(Key("workflow", view.namespace, view.workflow))
-
-    async def _patch(self, view: RunView, patch: Mapping[str, Any], *, version: str = "") -> None:
-        """Write the status; with `version` only onto this version of the run."""
-        if not self._services.is_leader():
-            raise NotLeading
-        metadata = {"uid": view.uid, **({"resourceVersion": version} if version else {})}
-        body = {"metadata": metadata, "status": patch}
-        writes = self._services.metrics.status_writes_total
-        try:
-            await self._services.client.merge_patch(
-                RUNS, body, name=view.name, namespace=view.namespace, subresource="status"
-            )
-        except NotFound:
-            writes.labels("GradientRun", "gone").inc()
-            self._states.pop(Key("run", view.namespace, view.name), None)
-            raise
-        except KubeError:
-            writes.labels("GradientRun", "error").inc()
-            raise
-        writes.labels("GradientRun", "ok").inc()
-
     async def _refuse(self, view: RunView, refused: StartRefused) -> None:
         reason, message, now = refused.reason, str(refused), self._services.clock()
         status = run_status.refused(
             view.status, reason=reason, message=message, generation=view.generation, now=now
         )
-        await self._patch(view, status)
+        await self.writer.patch(view, status)
         self._services.metrics.runs_finished_total.labels(RunPhase.FAILED.value).inc()
         if view.workflow:
             self._services.queue.add(Key("workflow", view.namespace, view.workflow))
-
-    async def _release(self, pods: list[PodRecord]) -> None:
-        if pods and not self._services.is_leader():
-            raise NotLeading
-        await asyncio.gather(*(self._applier.release(pod) for pod in pods))

@@ -4,6 +4,7 @@ The ledger here is ahead of the run's status by what was not written yet; it is 
 the leading operator is its only writer.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,9 @@ class RunState:
     written: dict[str, Any] = field(default_factory=dict)
     """The status as the API server has acknowledged it."""
     written_at: float = float("-inf")
+    """When it was written last, on the monotonic clock."""
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it is written: what was written before must be known by then."""
     recorded: bool = False
     """Whether a status was ever written."""
     held: bool = False

@@ -18,7 +18,7 @@ from gradient_operator.observability.metrics import Metrics
 class Key(NamedTuple):
     """What a worker looks at."""
 
-    controller: Literal["run", "workflow", "provider", "dataset"]
+    controller: Literal["run", "status", "workflow", "provider", "dataset"]
     namespace: str
     name: str
 

@@ -5,21 +5,19 @@ the run's status, on exactly the version that was looked at, before the first Po
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from gradient_operator.api import names
 from gradient_operator.controllers import run_status
-from gradient_operator.controllers.records import RunView, project_run
+from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_apply import NotLeading
+from gradient_operator.controllers.runs_under_way import list_under_way
 from gradient_operator.controllers.services import Key, Services
 from gradient_operator.engine.concurrency import Member, Start, Superseded, Turn, Wait, decide
 from gradient_operator.engine.model import RunPhase
-from gradient_operator.kube.errors import Conflict, KubeError
+from gradient_operator.kube.errors import Conflict
 from gradient_operator.kube.recorder import ObjectReference
 from gradient_operator.kube.resources import RUNS
-
-_BAD_REQUEST: Final = 400
-_UNDER_WAY: Final = ",".join(f"status.phase!={phase}" for phase in RunPhase if phase.final)
 
 
 class Turns:
@@ -120,18 +118,8 @@ class Turns:
 
     async def _members(self, view: RunView) -> dict[str, RunView]:
         """The group's runs that have not ended, by UID, as they are now."""
-        client = self._services.client
-        try:
-            listed = await client.list_all(
-                RUNS, namespace=view.namespace, field_selector=_UNDER_WAY
-            )
-        except KubeError as error:
-            if error.status != _BAD_REQUEST:
-                raise
-            # Kubernetes before 1.31 selects custom resources by their names only.
-            listed = await client.list_all(RUNS, namespace=view.namespace)
-        views = [project_run(run) for run in listed.items]
-        return {each.uid: each for each in views if each.group == view.group and not each.final}
+        views = await list_under_way(self._services.client, namespace=view.namespace)
+        return {each.uid: each for each in views if each.group == view.group}
 
     async def _queue(self, view: RunView, run: str) -> None:
         text = f"waits for run {run}: concurrency group {view.group!r} has one at a time"

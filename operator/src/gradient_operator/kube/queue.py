@@ -65,6 +65,7 @@ class KeyedQueue(Generic[K]):
         self._order = itertools.count()
         self._getters: deque[asyncio.Future[None]] = deque()
         self._handed_out = 0
+        self._active_at = clock()
         self._closed = False
         self._meter = QueueMeter(
             metrics,
@@ -82,6 +83,10 @@ class KeyedQueue(Generic[K]):
     def oldest_age(self) -> float:
         """Seconds for which the longest waiting key has waited; 0 when none waits."""
         return self._clock() - next(iter(self._since.values())) if self._since else 0.0
+
+    def quiet_for(self) -> float:
+        """Seconds since there was something to do; 0 while a key waits or is worked on."""
+        return 0.0 if self._waiting or self._working else self._clock() - self._active_at
 
     def add(self, key: K, *, urgent: bool = False) -> None:
         """Ask for a look at `key`: at once, or after the look that is going on."""
@@ -152,7 +157,8 @@ class KeyedQueue(Generic[K]):
         """
         if key not in self._working:
             raise ValueError(f"{key!r} is not being worked on: call done once per get")
-        self._meter.finished(self._clock() - self._working.pop(key))
+        self._active_at = self._clock()
+        self._meter.finished(self._active_at - self._working.pop(key))
         if key in self._again:
             self._enqueue(key, urgent=self._again.pop(key))
 

@@ -1,0 +1,118 @@
+"""Writes the statuses of runs, beside the way from one job to the next.
+
+A look at a run says that there is something to write; a worker of another queue writes it: the end
+of a run at once, everything else at most once a second, each time what is true by then. The status
+is the ledger: nothing that it must hold first (pins, volumes) waits for this.
+"""
+
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+from gradient_operator.controllers import run_status, transitions
+from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.run_apply import NotLeading
+from gradient_operator.controllers.run_release import Releaser
+from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.services import Key, Services
+from gradient_operator.kube.errors import KubeError, NotFound
+from gradient_operator.kube.queue import KeyedQueue
+from gradient_operator.kube.resources import RUNS
+
+PAUSE: Final = 1.0
+"""Seconds between two writes of one run's status, except for its end."""
+FIRST_PAUSE: Final = 0.5
+"""Seconds that a new run's first write waits: a run of one short job then needs only one."""
+
+
+class StatusWriter:
+    """Looks after the statuses of the runs in `states`; `queue` is its own, of their keys."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        runs: Mapping[tuple[str, str], RunView],
+        states: MutableMapping[Key, RunState],
+        queue: KeyedQueue[Key],
+        releaser: Releaser,
+    ) -> None:
+        self._services = services
+        self._runs = runs
+        self._states = states
+        self._queue = queue
+        self._releaser = releaser
+
+    def ask(self, key: Key, state: RunState) -> None:
+        """Have the status of a run written in time; `key` is that of the run."""
+        key = key._replace(controller="status")
+        if state.phase.final:
+            self._queue.add(key, urgent=True)
+            return
+        now = time.monotonic()
+        if state.written_at == float("-inf"):
+            state.written_at = now - PAUSE + FIRST_PAUSE
+        self._queue.add_after(key, state.written_at + PAUSE - now)
+
+    async def reconcile(self, key: Key) -> None:
+        """Write what a run's status lacks, and let the Pods go whose results it holds then.
+
+        Raises:
+            KubeError: the API server did not take it; try again.
+            NotLeading: this process may not write any more.
+        """
+        state = self._states.get(key._replace(controller="run"))
+        view = self._runs.get((key.namespace, key.name))
+        if state is None or view is None or view.uid != state.identity.uid or view.deleting:
+            return  # the look at the run sees to it
+        await self.write(view, state)
+        pods = self._services.pods.of(key.namespace, key.name)
+        await self._releaser.settle(
+            [pod for pod in pods.values() if pod.run_uid == view.uid and state.ended(pod)]
+        )
+
+    async def write(self, view: RunView, state: RunState, *, version: str = "") -> None:
+        """Write what the status lacks, now; with `version` only onto this version of the run.
+
+        Raises:
+            KubeError: the API server did not take it; try again.
+            NotLeading: this process may not write any more.
+        """
+        services = self._services
+        async with state.writing:
+            status = run_status.build(state, generation=view.generation, now=services.clock())
+            patch = run_status.difference(state.written, status)
+            if not patch:
+                return
+            final = state.phase.final
+            await self.patch(view, patch, version=version)
+            state.written, state.written_at, state.recorded = status, time.monotonic(), True
+        if final:
+            transitions.run_ended(services, state)
+            if view.workflow:
+                services.queue.add(Key("workflow", view.namespace, view.workflow))
+
+    async def patch(self, view: RunView, patch: Mapping[str, Any], *, version: str = "") -> None:
+        """Merge into the status of a run; with `version` only onto this version of it.
+
+        Raises:
+            KubeError: the API server did not take it; try again.
+            NotLeading: this process may not write any more.
+        """
+        if not self._services.is_leader():
+            raise NotLeading
+        metadata = {"uid": view.uid, **({"resourceVersion": version} if version else {})}
+        body = {"metadata": metadata, "status": patch}
+        writes = self._services.metrics.status_writes_total
+        try:
+            await self._services.client.merge_patch(
+                RUNS, body, name=view.name, namespace=view.namespace, subresource="status"
+            )
+        except NotFound:
+            writes.labels("GradientRun", "gone").inc()
+            self._states.pop(Key("run", view.namespace, view.name), None)
+            raise
+        except KubeError:
+            writes.labels("GradientRun", "error").inc()
+            raise
+        writes.labels("GradientRun", "ok").inc()
