@@ -58,6 +58,9 @@ class OperatorConfig(Model):
     public_datasets: dict[ShortText, ObjectName] = Field(default_factory=dict)
     """Teams of the hosted service whose datasets everybody may read, as the `gradient` in
     `gradient/NAME`, and the namespace of this cluster that holds a copy of them."""
+    provenance_key: Path = Path("/etc/gradient/provenance/key.pem")
+    """A private key (PEM; Ed25519 or ECDSA P-256), as a mounted Secret has it: if the file is
+    there, what is told of how versions were made is signed."""
     volumes: VolumeDefaults = VolumeDefaults()
     storage_claim: ObjectName | None = None
     """The claim that is mounted at `/storage` in namespaces that have it."""

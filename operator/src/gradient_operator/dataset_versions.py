@@ -11,12 +11,15 @@ from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.datasets.mirror import DatasetRecord, VersionRecord
+from gradient_operator.datasets.provenance import Making
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import AlreadyExists, Conflict, NotFound
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
 from gradient_operator.pods.names import label_value
 from gradient_operator.workflow.references import DatasetReference, version_id
 
+MOST_MAKINGS: Final = 16
+"""Later makings of a version that the cluster remembers; the bucket keeps the provenance of all."""
 _TRIES: Final = 5
 """Attempts to move `latest` against concurrent writers."""
 
@@ -60,6 +63,20 @@ def created(metadata: Mapping[str, Any]) -> str:
     """When a version was made: also of one that was lost with its cluster and made again."""
     made = (metadata.get("annotations") or {}).get(names.ANNOTATION_MADE_AT)
     return str(made or metadata.get("creationTimestamp") or "")
+
+
+def version_makings(item: Mapping[str, Any]) -> list[Making]:
+    """What is to be told of how a `GradientDatasetVersion` was made, and made again."""
+    metadata = item["metadata"]
+    return [
+        Making(
+            namespace=metadata["namespace"],
+            spec=item["spec"],
+            origin=origin,
+            created=created(metadata),
+        )
+        for origin in makings(item)
+    ]
 
 
 def object_of(record: DatasetRecord | VersionRecord) -> dict[str, Any]:
@@ -115,10 +132,47 @@ async def commit(
         client, dataset, namespace=namespace, provider=provider, must_exist=must_exist
     )
     version, is_new = await _ensure_version(client, namespace, dataset=name, content=content)
-    origin = version["spec"].get("origin")
-    repeated = not is_new and origin is not None and origin == content.origin
+    repeated = (
+        not is_new
+        and bool(content.origin)
+        and (making(version["spec"].get("origin")) == making(content.origin))
+    )
+    if not is_new and content.origin and not repeated:
+        await _note_making(client, version, content.origin)
     await _move_latest(client, name, namespace=namespace, version=version, repeated=repeated)
     return version["spec"]["version"], is_new
+
+
+def making(origin: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """What tells one making of a version from another; a person's `put` is all empty."""
+    return tuple((origin or {}).get(key) for key in ("runUID", "job", "output"))
+
+
+def makings(version: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The origins of a `GradientDatasetVersion`: what made it, and what made the same again."""
+    status = version.get("status") or {}
+    return [version["spec"].get("origin") or {}, *status.get("madeAgain", ())]
+
+
+async def _note_making(
+    client: KubeClient, version: Mapping[str, Any], origin: Mapping[str, Any]
+) -> None:
+    """Keep that the content was made again: its provenance is written from there."""
+    known = makings(version)
+    if any(making(each) == making(origin) for each in known):
+        return
+    metadata = version["metadata"]
+    body = {
+        "metadata": {"resourceVersion": metadata["resourceVersion"]},
+        "status": {"madeAgain": [dict(origin), *known[1:]][:MOST_MAKINGS]},
+    }
+    await client.merge_patch(
+        DATASET_VERSIONS,
+        body,
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        subresource="status",
+    )
 
 
 async def _ensure_dataset(

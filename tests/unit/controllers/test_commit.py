@@ -1,7 +1,10 @@
 """Dataset versions and models become visible, whenever the process dies and whoever else writes."""
 
+from dataclasses import replace
+
 import pytest
 
+from gradient_operator.api.datasets import DatasetVersionSpec
 from gradient_operator.controllers.commit import (
     ModelVersion,
     Source,
@@ -11,13 +14,13 @@ from gradient_operator.controllers.commit import (
     register_model,
 )
 from gradient_operator.controllers.pinning import Pinned, StartRefused
-from gradient_operator.dataset_versions import CommitRefused
-from gradient_operator.engine.model import OutputRecord
+from gradient_operator.dataset_versions import CommitRefused, makings
+from gradient_operator.engine.model import ContainerRecord, OutputRecord
 from gradient_operator.kube.errors import Conflict
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS
 from gradient_operator.observability.metrics import Metrics
 from gradient_operator.workflow.references import DatasetReference, version_id
-from tests.builders import done_job, make_workflow
+from tests.builders import done_job, make_pod, make_workflow
 from tests.unit.controllers.memory_api import Died, MemoryApi
 
 FIRST, SECOND = "ab" * 32, "cd" * 32
@@ -85,6 +88,58 @@ async def test_the_same_content_made_again_is_the_same_version_and_the_newest():
     await commit(api, FIRST, run="later")
     assert latest(api) == version_id(FIRST)
     assert len(api.all(DATASET_VERSIONS)) == 2
+
+
+async def test_all_that_is_known_of_the_making_is_kept():
+    api = MemoryApi()
+    container = ContainerRecord(started_at=1_769_860_800, exit_code=0, image_id="bash@sha256:1")
+    pod = replace(
+        make_pod(), main=container, uploader=replace(container, finished_at=1_769_860_860.5)
+    )
+    source = Source(
+        "ns",
+        "run",
+        "uid",
+        "train",
+        ("ns/dogs:aaaaaaaaaaaa",),
+        input_digests={"ns/dogs:aaaaaaaaaaaa": SECOND},
+        workflow="w",
+        attempt=2,
+        spec_digest=SECOND,
+        revision="main",
+        pod=pod,
+    )
+    await commit(api, source=source)
+    (version,) = api.all(DATASET_VERSIONS).values()
+    assert version["spec"]["origin"] == {
+        "run": "run",
+        "runUID": "uid",
+        "job": "train",
+        "output": "model",
+        "inputs": ["ns/dogs:aaaaaaaaaaaa"],
+        "inputDigests": {"ns/dogs:aaaaaaaaaaaa": SECOND},
+        "workflow": "w",
+        "attempt": 2,
+        "specDigest": SECOND,
+        "revision": "main",
+        "images": {"main": "bash@sha256:1", "uploader": "bash@sha256:1"},
+        "startedAt": "2026-01-31T12:00:00Z",
+        "finishedAt": "2026-01-31T12:01:00Z",
+    }
+    DatasetVersionSpec.model_validate(version["spec"])
+
+
+async def test_each_run_that_made_the_same_content_is_remembered_once():
+    api = MemoryApi()
+    for run in ("first", "second", "third", "second", "first"):
+        await commit(api, run=run)
+    (version,) = api.all(DATASET_VERSIONS).values()
+    assert [each["run"] for each in makings(version)] == ["first", "third", "second"]
+    for number in range(20):
+        await commit(api, run=f"r{number}")
+    (version,) = api.all(DATASET_VERSIONS).values()
+    assert len(version["status"]["madeAgain"]) == 16
+    assert version["status"]["madeAgain"][0]["run"] == "r19"
 
 
 @pytest.mark.parametrize("lives", range(3))
@@ -205,7 +260,7 @@ class TestModel:
         version = model_version(job, namespace="ns", ledger={}, pinned=pinned)
         assert version == ModelVersion("other", "cats", "abcdefgh2345", FIRST)
         found = input_versions(job, namespace="ns", pinned=pinned, ledger={})
-        assert found == ("other/cats:abcdefgh2345",)
+        assert found == {"other/cats:abcdefgh2345": FIRST}
 
     async def test_a_dataset_of_another_namespace_is_named_with_it(self):
         api = MemoryApi()
@@ -218,7 +273,7 @@ class TestModel:
         ledger = {"train": done_job(outputs={"out": output})}
         job = self.job("train.outputs.out")
         found = input_versions(job, namespace="ns", pinned={}, ledger=ledger)
-        assert found == ("ns/cats:abcdefgh2345",)
+        assert found == {"ns/cats:abcdefgh2345": FIRST}
 
     def test_a_version_that_was_never_made_is_refused(self):
         with pytest.raises(StartRefused, match="holds no dataset version"):

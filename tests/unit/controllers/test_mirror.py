@@ -1,6 +1,7 @@
 """What the cluster calls its data stands in the bucket soon after, and nothing waits for it."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from obstore.store import MemoryStore
 
 from gradient_operator.controllers.dataset_records import project_dataset
@@ -9,10 +10,13 @@ from gradient_operator.dataset_versions import Content, commit
 from gradient_operator.datasets.backend import ObstoreBackend
 from gradient_operator.datasets.errors import StorageUnavailableError
 from gradient_operator.datasets.mirror import DatasetRecord, VersionRecord, read_all
+from gradient_operator.datasets.signing import KeyUnusable, Verifier
+from gradient_operator.datasets.statements import find_statements
 from gradient_operator.kube.resources import DATASETS
 from gradient_operator.observability.metrics import Metrics
-from gradient_operator.workflow.references import DatasetReference
+from gradient_operator.workflow.references import DatasetReference, version_id
 from tests.unit.controllers.memory_api import MemoryApi
+from tests.unit.datasets.test_signing import private, public
 from tests.unit.datasets.trees import faulty_store
 
 FIRST, SECOND = "ab" * 32, "cd" * 32
@@ -24,12 +28,14 @@ class World:
         self.backend = ObstoreBackend(MemoryStore(), "memory")
         self.restart()
 
-    def restart(self):
+    def restart(self, signing_key=None):
         self.store, self.faults = faulty_store(self.backend)
-        self.mirror = DatasetMirror(self.api, lambda: self.store, Metrics())
+        self.mirror = DatasetMirror(
+            self.api, lambda: self.store, Metrics(), signing_key=signing_key
+        )
 
-    async def put(self, digest, **changes):
-        content = Content(digest=digest, bytes=7, files=2)
+    async def put(self, digest, *, origin=None, **changes):
+        content = Content(digest=digest, bytes=7, files=2, origin=origin)
         place = {"namespace": "ns", "dataset": DatasetReference("cats"), **changes}
         await commit(self.api, content=content, **place)
 
@@ -37,6 +43,10 @@ class World:
         for item in self.api.all(DATASETS).values():
             self.mirror.note(project_dataset(item))
         await self.mirror.flush()
+
+    def statements(self, digest, verifier=None):
+        name = f"ns/cats:{version_id(digest)}"
+        return list(find_statements(self.store, digest, name, verifier))
 
     def records(self):
         found = list(read_all(self.store))
@@ -99,3 +109,46 @@ async def test_a_deleted_dataset_is_no_trouble(world):
     world.mirror.note(view)
     await world.mirror.flush()
     assert world.records() == ([], [])
+
+
+async def test_how_each_version_was_made_is_told(world):
+    run = {"run": "r", "runUID": "u", "job": "j", "output": "o"}
+    await world.put(FIRST, origin=run)
+    await world.put(SECOND)
+    await world.look()
+    (by_run,), (by_hand,) = world.statements(FIRST), world.statements(SECOND)
+    assert by_run.body["predicate"]["runDetails"]["builder"]["id"].endswith("/operator")
+    assert by_hand.body["predicate"]["runDetails"]["builder"]["id"].endswith("/cli")
+    await world.put(FIRST, origin=run | {"run": "later", "runUID": "v"})
+    await world.look()
+    told = [each.body["predicate"]["buildDefinition"] for each in world.statements(FIRST)]
+    assert {each["externalParameters"]["run"] for each in told} == {"r", "later"}
+
+
+async def test_what_was_told_is_not_told_again(world):
+    await world.put(FIRST)
+    await world.look()
+    world.restart()
+    await world.look()
+    assert world.faults.count("put", "provenance") == 0
+
+
+async def test_a_key_signs_also_what_was_told_before(world, tmp_path):
+    await world.put(FIRST)
+    await world.look()
+    key = Ed25519PrivateKey.generate()
+    (tmp_path / "key.pem").write_bytes(private(key))
+    world.restart(tmp_path / "key.pem")
+    await world.look()
+    (found,) = world.statements(FIRST, Verifier.load([public(key)]))
+    assert found.verified
+
+
+async def test_a_key_that_is_none_costs_no_names(world, tmp_path):
+    (tmp_path / "key.pem").write_text("none")
+    world.restart(tmp_path / "key.pem")
+    await world.put(FIRST)
+    with pytest.raises(KeyUnusable):
+        await world.look()
+    assert world.records()[1] == [FIRST]
+    assert world.statements(FIRST) == []

@@ -149,6 +149,20 @@ class Origin(Model):
     output: ShortText | None = None
     inputs: Annotated[list[ShortText], Field(max_length=64)] = []
     """The dataset versions that the job read, as `namespace/dataset:version`."""
+    input_digests: Annotated[dict[ShortText, Digest], Field(max_length=64)] | None = None
+    """The digests of these versions' manifests."""
+    workflow: ShortText | None = None
+    attempt: int | None = Field(default=None, ge=0)
+    spec_digest: Digest | None = None
+    """Of the run's spec without `cancel` and `cancelReason`; docs/data.md says how."""
+    repository: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+    """The git repository that the workflow came from."""
+    revision: ShortText | None = None
+    """The commit there, or what names one."""
+    images: Annotated[dict[ObjectName, ShortText], Field(max_length=8)] | None = None
+    """The image that each container of the Pod ran, as the kubelet resolved it to a digest."""
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
 
 
 class DatasetVersionSpec(Model):
@@ -172,6 +186,8 @@ class DatasetVersionStatus(Model):
     """The names that it has in `spec.tags` of its dataset."""
     made_by: ShortText = ""
     """`run/job`, or `put`."""
+    made_again: Annotated[list[Origin], Field(max_length=16)] = []
+    """The last jobs that made the same content after the first, newest first."""
     used_by: Annotated[list[ShortText], Field(max_length=16)] = []
     """The last runs that took it as an input, newest first, as `namespace/run`."""
     last_used_at: Timestamp | None = None

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gradient_operator import dataset_versions
 from gradient_operator.api import names
+from gradient_operator.api.times import format_time
 from gradient_operator.controllers.pinning import Pinned, StartRefused
-from gradient_operator.engine.model import JobRecord, OutputRecord
+from gradient_operator.engine.model import JobRecord, OutputRecord, PodRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import AlreadyExists
 from gradient_operator.kube.resources import MODELS
@@ -20,23 +21,57 @@ from gradient_operator.workflow.references import DatasetReference, object_name
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a version comes from, for its lineage."""
+    """Where a version comes from, for its lineage and its provenance; empty is not known."""
 
     namespace: str
     run: str
     run_uid: str
     job: str
     inputs: tuple[str, ...] = ()
+    input_digests: Mapping[str, str] = field(default_factory=dict)
+    workflow: str = ""
+    attempt: int = 0
+    spec_digest: str = ""
+    repository: str = ""
+    revision: str = ""
+    pod: PodRecord | None = None
 
     def origin(self, output: str) -> dict[str, Any]:
         """As `spec.origin` holds it."""
+        known = {
+            "inputDigests": dict(self.input_digests),
+            "workflow": self.workflow,
+            "attempt": self.attempt,
+            "specDigest": self.spec_digest,
+            "repository": self.repository,
+            "revision": self.revision,
+            **(_of_pod(self.pod) if self.pod is not None else {}),
+        }
         return {
             "run": self.run,
             "runUID": self.run_uid,
             "job": self.job,
             "output": output,
             "inputs": list(self.inputs),
+            **{name: value for name, value in known.items() if value},
         }
+
+
+def _of_pod(pod: PodRecord) -> dict[str, Any]:
+    """Which images ran, and when the job's work began and was stored."""
+    containers = {
+        names.CONTAINER_MAIN: pod.main,
+        names.CONTAINER_FETCH: pod.fetch,
+        names.CONTAINER_UPLOADER: pod.uploader,
+    }
+    present = {name: record for name, record in containers.items() if record is not None}
+    ends = [record.finished_at for record in present.values() if record.finished_at is not None]
+    began = pod.main.started_at if pod.main is not None else None
+    return {
+        "images": {name: record.image_id for name, record in present.items() if record.image_id},
+        "startedAt": format_time(began) if began is not None else "",
+        "finishedAt": format_time(max(ends)) if ends else "",
+    }
 
 
 async def commit_version(
@@ -81,19 +116,20 @@ def input_versions(
     namespace: str,
     pinned: Mapping[str, Pinned],
     ledger: Mapping[str, JobRecord],
-) -> tuple[str, ...]:
-    """The versions that a job read, for the lineage: pinned ones, and those of earlier jobs."""
-    found = []
+) -> dict[str, str]:
+    """The versions that a job read, and their digests: pinned ones, and those of earlier jobs."""
+    found = {}
     for item in job.inputs:
         if isinstance(item, DatasetInput):
             version = pinned.get(str(item.reference))
             if version is not None:  # an optional input may have been missing
-                found.append(f"{version.namespace}/{version.dataset}:{version.version}")
+                name = f"{version.namespace}/{version.dataset}:{version.version}"
+                found[name] = version.digest
         elif isinstance(item, OutputInput) and item.job in ledger:
             output = ledger[item.job].outputs.get(item.output)
             if output is not None and output.version is not None:
-                found.append(f"{namespace}/{output.version}")
-    return tuple(found)
+                found[f"{namespace}/{output.version}"] = output.digest or ""
+    return found
 
 
 @dataclass(frozen=True, slots=True)

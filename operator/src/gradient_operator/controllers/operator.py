@@ -144,7 +144,12 @@ class Operator:
         )
         self._collections = CollectionReports(services, namespace=watched)
         self._mirror = (
-            DatasetMirror(client, DefaultStore(storage).impatient, metrics)
+            DatasetMirror(
+                client,
+                DefaultStore(storage).impatient,
+                metrics,
+                signing_key=config.provenance_key,
+            )
             if storage is not None
             else None
         )

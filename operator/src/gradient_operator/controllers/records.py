@@ -1,5 +1,6 @@
 """Projections: a Pod or run, as the API serves it, becomes the small record that is cached."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,10 +69,14 @@ def project_pod(pod: Mapping[str, Any]) -> PodRecord:
 
 def _containers(status: Mapping[str, Any]) -> dict[str, ContainerRecord]:
     listed = [*status.get("containerStatuses", ()), *status.get("initContainerStatuses", ())]
-    return {item["name"]: _container(item.get("state", {})) for item in listed}
+    return {
+        # Thousands of Pods run the same few images.
+        item["name"]: _container(item.get("state", {}), sys.intern(item.get("imageID", "")))
+        for item in listed
+    }
 
 
-def _container(state: Mapping[str, Any]) -> ContainerRecord:
+def _container(state: Mapping[str, Any], image_id: str) -> ContainerRecord:
     if "terminated" in state:
         ended = state["terminated"]
         return ContainerRecord(
@@ -80,9 +85,12 @@ def _container(state: Mapping[str, Any]) -> ContainerRecord:
             exit_code=ended.get("exitCode", 0),
             reason=ended.get("reason", ""),
             message=ended.get("message", "")[-MESSAGE_LIMIT:],
+            image_id=image_id,
         )
     if "running" in state:
-        return ContainerRecord(started_at=parse_time(state["running"].get("startedAt")))
+        return ContainerRecord(
+            started_at=parse_time(state["running"].get("startedAt")), image_id=image_id
+        )
     waiting = state.get("waiting", {})
     return ContainerRecord(
         waiting_reason=waiting.get("reason", ""),

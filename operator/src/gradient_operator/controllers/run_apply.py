@@ -224,7 +224,7 @@ class Applier:
 
     async def _commit(self, state: RunState, action: CommitOutputs) -> bool:
         job = state.workflow.jobs[action.job]
-        source = self._source(state, job)
+        source = self._source(state, job, pod_uid=action.pod_uid)
         for name, record in action.outputs.items():
             output = job.output(name)
             if output is None or output.dataset is None:
@@ -291,16 +291,25 @@ class Applier:
         state.problems.pop(job.name, None)
         return True
 
-    def _source(self, state: RunState, job: CompiledJob) -> commit.Source:
+    def _source(self, state: RunState, job: CompiledJob, *, pod_uid: str = "") -> commit.Source:
         run = state.identity
+        read = commit.input_versions(
+            job, namespace=run.namespace, pinned=state.pinned, ledger=state.ledger
+        )
+        pods = self.services.pods.of(run.namespace, run.name).values()
         return commit.Source(
             namespace=run.namespace,
             run=run.name,
             run_uid=run.uid,
             job=job.name,
-            inputs=commit.input_versions(
-                job, namespace=run.namespace, pinned=state.pinned, ledger=state.ledger
-            ),
+            inputs=tuple(read),
+            input_digests={name: digest for name, digest in read.items() if digest},
+            workflow=run.workflow,
+            attempt=state.ledger[job.name].attempt,
+            spec_digest=state.spec_digest,
+            repository=state.repository,
+            revision=run.git_sha,
+            pod=next((pod for pod in pods if pod.uid == pod_uid), None),
         )
 
     async def release(self, pod: PodRecord) -> None:

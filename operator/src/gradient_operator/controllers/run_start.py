@@ -11,6 +11,7 @@ from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_state import RunState, identity_of
 from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import NoStorage, storage_of_run
+from gradient_operator.datasets.provenance import spec_digest
 from gradient_operator.engine.model import JobRecord, RunPhase
 from gradient_operator.engine.volumes import choose, claim_users, users
 from gradient_operator.kube.errors import NotFound
@@ -46,8 +47,11 @@ async def begin(services: Services, view: RunView) -> RunState:
         )
     )
     storage, storage_error = _storage(services, view, provider)
+    event = event_of(spec.definition)
     state = RunState(
-        identity=identity_of(view, event_of(spec.definition).ref or ""),
+        identity=identity_of(view, event.ref or ""),
+        spec_digest=spec_digest(view.spec),
+        repository=event.url or "",
         workflow=workflow,
         policy=policy,
         provider=provider,

@@ -33,6 +33,9 @@ class RunState:
     policy: Policy
     provider: str | None
     storage: Storage | None
+    spec_digest: str = ""
+    """Of the run's spec, for the provenance of what it makes."""
+    repository: str = ""
     storage_error: str = ""
     """Why the run has no storage provider at all."""
     storage_claim: str | None = None

@@ -28,6 +28,7 @@ from gradient_operator.datasets.layout import (
     GC_SWEEPS,
     MANIFESTS,
     MIRROR,
+    PROVENANCE,
     RUNS,
     manifest_digest,
     run_of_key,
@@ -47,7 +48,7 @@ GRACE_SECONDS: Final = 48 * 3_600.0
 """Longer than the longest upload (24 hours) with its commit."""
 BATCH: Final = 500
 """Objects in one request for deletion."""
-_FOLDERS: Final = (MANIFESTS, MIRROR, RUNS, *BLOBS)
+_FOLDERS: Final = (MANIFESTS, MIRROR, PROVENANCE, RUNS, *BLOBS)
 """What is collected, and in this order: first what names others, so that nothing names a gap."""
 _SAFE_LOSS: Final = 0.5
 _FEW: Final = 4

@@ -36,6 +36,7 @@ MANIFESTS: Final = f"{ROOT}/manifests"
 BLOBS: Final = (f"{ROOT}/segments", f"{ROOT}/packs")
 RUNS: Final = f"{ROOT}/runs"
 MIRROR: Final = f"{ROOT}/mirror"
+PROVENANCE: Final = f"{ROOT}/provenance"
 GC_OWNER_KEY: Final = f"{ROOT}/gc/owner.json"
 GC_MARKS_KEY: Final = f"{ROOT}/gc/marks"
 GC_CLOCK_KEY: Final = f"{ROOT}/gc/clock/now"
@@ -75,6 +76,13 @@ def manifest_digest(key: str) -> str | None:
     """The version whose manifest a key names, or None."""
     head, _, name = key.rpartition("/")
     return name if head == f"{MANIFESTS}/sha256" and is_digest(name) else None
+
+
+def provenance_digest(key: str) -> str | None:
+    """The version that a statement tells of, or None."""
+    head, _, rest = key.partition(f"{PROVENANCE}/sha256/")
+    digest = rest.partition("/")[0]
+    return digest if not head and is_digest(digest) else None
 
 
 def run_of_key(key: str) -> str:

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gradient_operator.datasets.errors import BlobMissingError, DatasetError, ResultError
-from gradient_operator.datasets.layout import manifest_key, run_key, run_reference
+from gradient_operator.datasets.layout import (
+    manifest_key,
+    provenance_digest,
+    run_key,
+    run_reference,
+)
 from gradient_operator.datasets.manifest import ManifestReader
 from gradient_operator.datasets.result import read_result
 from gradient_operator.datasets.verify import blobs
@@ -94,5 +99,6 @@ class Reachable:
         self._read.add(digest)
 
     def covers(self, key: str) -> bool:
-        """Whether this object must stay."""
-        return key in self.keys
+        """Whether this object must stay; what tells of a version stays as long as that does."""
+        told_of = provenance_digest(key)
+        return (key if told_of is None else manifest_key(told_of)) in self.keys

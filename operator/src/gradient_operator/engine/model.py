@@ -139,6 +139,8 @@ class ContainerRecord:
     exit_code: int | None = None
     reason: str = ""
     message: str = ""
+    image_id: str = ""
+    """The image that it runs, with its digest, as the kubelet says."""
 
     @property
     def terminated(self) -> bool:

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "tag": "gradient_operator.cli.dataset.tag",
     "untag": "gradient_operator.cli.dataset.untag",
     "lineage": "gradient_operator.cli.dataset.lineage",
+    "provenance": "gradient_operator.cli.dataset.provenance",
     "diff": "gradient_operator.cli.dataset.diff",
     "verify": "gradient_operator.cli.dataset.verify",
     "export": "gradient_operator.cli.dataset.export",

@@ -112,28 +112,34 @@ def _roots(target: Target) -> Roots:
 
 
 async def _record(store: BlobStore, provider: str | None, target: Target) -> None:
-    """Leave in the bucket what its datasets are called, for recovery."""
+    """Leave in the bucket what its datasets are called, and how a provider's own were made."""
+    from itertools import chain
+
     from gradient_operator.cli.cluster import connect
-    from gradient_operator.cli.dataset.roots import find_records
-    from gradient_operator.datasets.layout import MIRROR
-    from gradient_operator.datasets.mirror import DatasetRecord, write
+    from gradient_operator.dataset_versions import dataset_record, version_makings, version_record
+    from gradient_operator.datasets.layout import MIRROR, PROVENANCE
+    from gradient_operator.datasets.mirror import write
+    from gradient_operator.datasets.statements import write_statement
+    from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
 
     async with connect(target) as cluster:
-        records = await find_records(cluster)
-        namespace = cluster.namespace
-    datasets = {
-        (record.namespace, record.name): record.spec.get("provider")
-        for record in records
-        if isinstance(record, DatasetRecord)
-    }
-    present = {info.key for info in store.list(MIRROR)}
-    for record in records:
-        if record.key in present and not isinstance(record, DatasetRecord):
-            continue  # a version never changes
-        name = record.name if isinstance(record, DatasetRecord) else record.spec["dataset"]
-        kept_by = datasets.get((record.namespace, name))
-        if kept_by == provider and (provider is None or record.namespace == namespace):
+        place = None if provider is None else cluster.namespace
+        datasets = (await cluster.client.list_all(DATASETS, namespace=place)).items
+        versions = (await cluster.client.list_all(DATASET_VERSIONS, namespace=place)).items
+    kept = [item for item in datasets if (item.get("spec") or {}).get("provider") == provider]
+    names = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in kept}
+    for item in kept:
+        write(store, dataset_record(item))
+    present = {info.key for info in chain(store.list(MIRROR), store.list(PROVENANCE))}
+    for item in versions:
+        record = version_record(item)
+        if (record.namespace, record.spec["dataset"]) not in names:
+            continue
+        if record.key not in present:  # a version never changes
             write(store, record)
+        # Those of the default provider are the operator's business: it may have a key to sign them.
+        for making in version_makings(item) if provider is not None else ():
+            write_statement(store, making, signer=None, present=present)
 
 
 def lines(report: Report, *, dry_run: bool, grace: str) -> list[str]:
