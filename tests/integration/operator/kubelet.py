@@ -190,7 +190,8 @@ def helpers(pod: Pod) -> list[str]:
 
 def container(name: str, state: dict[str, Any]) -> dict[str, Any]:
     """A container's status."""
-    base = {"name": name, "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+    image = f"registry.test/{name}@sha256:{'5e' * 32}"
+    base = {"name": name, "image": "x", "imageID": image, "ready": False, "restartCount": 0}
     return base | state
 
 
