@@ -4,6 +4,7 @@
 it the cluster of this checkout is used; if it was not up, it is started, and stopped at the end.
 """
 
+import asyncio
 import os
 import re
 import sys
@@ -67,3 +68,25 @@ async def cluster(client: KubeClient, request: pytest.FixtureRequest) -> AsyncIt
         await client.delete(NAMESPACES, name=name)
     except NotFound:
         return
+
+
+@pytest.fixture(scope="module")
+def together(installed: None, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace for all tests of a module, with all runs that its `start` makes, side by side."""
+    name = f"e2e-{request.module.__name__.rpartition('test_')[2]}-{uuid.uuid4().hex[:6]}"
+
+    async def begin() -> None:
+        async with await KubeClient.connect(user_agent="gradient-e2e") as client:
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            await client.create(NAMESPACES, body)
+            await request.module.start(Cluster(client, name))
+
+    asyncio.run(begin())
+    yield name
+    command(["kubectl", "delete", "namespace", name, "--wait=false"])
+
+
+@pytest.fixture
+def shared(client: KubeClient, together: str) -> Cluster:
+    """The namespace of the module."""
+    return Cluster(client, together)

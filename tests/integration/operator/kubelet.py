@@ -91,6 +91,10 @@ class Kubelet:
             phase = "Succeeded" if code == 0 else "Failed"
             await self._write(pod, phase=phase, containerStatuses=main)
 
+    async def end_main(self, pod: Pod, code: int) -> None:
+        """Main ends; the Pod has yet to."""
+        await self._write(pod, containerStatuses=[container("main", ended(code))])
+
     async def upload(self, pod: Pod, message: dict[str, Any] | str, code: int = 0) -> None:
         """The uploader ends, and the Pod with it; its phase follows main alone."""
         text = message if isinstance(message, str) else json.dumps(message)

@@ -14,29 +14,72 @@ def three_jobs():
 
 
 async def claims(team):
+    """Those whose deletion was asked for count until they are gone: their storage is in use."""
     listed = await team.client.list_all(CLAIMS, namespace=team.namespace)
-    return {
-        item["metadata"]["name"]
-        for item in listed.items
-        if "deletionTimestamp" not in item["metadata"]
-    }
+    return {item["metadata"]["name"] for item in listed.items}
+
+
+async def gone(team, claim):
+    async def ask():
+        assert claim not in await claims(team)
+
+    await eventually(ask)
+
+
+async def claim_of(team, run):
+    return (await team.run(run))["status"]["volumes"]["clone.repo"]["claim"]
 
 
 async def test_a_claim_goes_when_its_last_user_has_ended(operator, team, kubelet):
     run = await team.start(three_jobs())
     await kubelet.run(await kubelet.pod("clone"))
     pod = await kubelet.pod("train")
-    claim = (await team.run(run))["status"]["volumes"]["clone.repo"]["claim"]
+    claim = await claim_of(team, run)
     assert claim in await claims(team)
     await kubelet.run(pod)
     last = await kubelet.pod("report")
-
-    async def gone():
-        assert claim not in await claims(team)
-
-    await eventually(gone)
+    await gone(team, claim)
+    assert await kubelet.pods("train"), "its Pod is kept for its logs, and keeps no claim"
     await kubelet.run(last)
     await team.ended(run, "Succeeded")
+
+
+async def test_a_claim_stays_for_the_next_attempt_and_goes_after_the_last_one(
+    operator, team, kubelet
+):
+    run = await team.start(three_jobs(), policy={"retries": 1})
+    await kubelet.run(await kubelet.pod("clone"))
+    await kubelet.run(await kubelet.pod("train"), 1)
+    again = await kubelet.pod("train", 2)
+    claim = await claim_of(team, run)
+    assert claim in await claims(team)
+    await kubelet.run(again, 1)
+    await team.ended(run, "Failed")
+    await gone(team, claim)
+
+
+async def test_a_claim_goes_with_a_cancelled_run_when_its_pod_has_stopped(operator, team, kubelet):
+    run = await team.start(three_jobs())
+    pod = await kubelet.pod("clone")
+    await kubelet.start(pod)
+    claim = await claim_of(team, run)
+    await team.cancel(run)
+    await kubelet.obey(pod)
+    await team.ended(run, "Cancelled")
+    await gone(team, claim)
+
+
+async def test_a_claim_goes_although_the_run_ended_before_its_pod_did(operator, team, kubelet):
+    """A Pod that fails is still ending while its uploader hears of it."""
+    run = await team.start(three_jobs())
+    pod = await kubelet.pod("clone")
+    await kubelet.start(pod)
+    claim = await claim_of(team, run)
+    await kubelet.end_main(pod, 1)
+    await team.ended(run, "Failed")
+    assert claim in await claims(team)
+    await kubelet.end(pod, 1)
+    await gone(team, claim)
 
 
 async def test_a_claim_goes_although_the_operator_died_before_it_deleted_it(
@@ -44,18 +87,29 @@ async def test_a_claim_goes_although_the_operator_died_before_it_deleted_it(
 ):
     run = await team.start(three_jobs())
     await kubelet.run(await kubelet.pod("clone"))
-    pod = await kubelet.pod("train")
-    claim = (await team.run(run))["status"]["volumes"]["clone.repo"]["claim"]
+    claim, pod = await claim_of(team, run), await kubelet.pod("train")
     operator.kill()
     await kubelet.run(pod)
     operator.start()
-    await kubelet.run(await kubelet.pod("report"))
+    last = await kubelet.pod("report")
+    await gone(team, claim)
+    await kubelet.run(last)
     await team.ended(run, "Succeeded")
 
-    async def gone():
-        assert claim not in await claims(team)
 
-    await eventually(gone)
+async def test_a_claim_goes_although_the_operator_died_before_it_could_let_it_go(
+    operator, team, kubelet
+):
+    run = await team.start(three_jobs())
+    pod = await kubelet.pod("clone")
+    await kubelet.start(pod)
+    claim = await claim_of(team, run)
+    await kubelet.end_main(pod, 1)
+    await team.ended(run, "Failed")
+    operator.kill()
+    await kubelet.end(pod, 1)
+    operator.start()
+    await gone(team, claim)
 
 
 async def test_a_claim_of_the_same_name_that_is_none_of_the_run_stays(operator, team, kubelet):

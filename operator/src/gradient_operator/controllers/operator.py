@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
-from gradient_operator.controllers import rim
+from gradient_operator.controllers import rim, run_claims
 from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.mirror import DatasetMirror
@@ -233,6 +233,7 @@ class Operator:
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")
         group.create_task(self._collections.run(), name="collections")
+        group.create_task(self._until_answered(self._release_claims), name="claims")
         if self._mirror is not None:
             group.create_task(self._mirror.run(), name="mirror")
         group.create_task(self._releaser.run(), name="releases")
@@ -251,6 +252,10 @@ class Operator:
         )
         for item in listed.items:
             self._rim.take_provider(item, gone=False)
+
+    async def _release_claims(self) -> None:
+        watched = self._config.watch_namespace
+        await run_claims.release_left(self._client, self._pod_index, namespace=watched)
 
     async def _until_answered(self, ask: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -78,9 +78,7 @@ class RunController:
 
     def _endpoints(self) -> set[str]:
         """The storage endpoints of the runs under way."""
-        return {
-            state.storage.endpoint for state in self._states.values() if state.storage is not None
-        }
+        return {state.storage.endpoint for state in self._states.values() if state.storage}
 
     def affected_by_storage(self, endpoint: str) -> list[Key]:
         """The runs under way that use an endpoint."""
@@ -112,9 +110,10 @@ class RunController:
                 await self._let_run_go(view)
             return
         if view.final:
-            self._states.pop(key, None)
             await self._let_go(pods.values())
             await self._let_run_go(view)
+            if await self._applier.drop_claims(self._states.get(key)):
+                self._states.pop(key, None)
             return
         state = self._states.get(key)
         if state is None or state.identity.uid != view.uid:
@@ -291,7 +290,7 @@ class RunController:
             result = state.results.get(pod.uid) or results.decode_pod(pod)
             if result is not None:
                 known[pod.uid] = result
-        endpoint = state.storage.endpoint if state.storage is not None else ""
+        endpoint = state.storage.endpoint if state.storage else ""
         seen = Observation(
             workflow=state.workflow,
             policy=state.policy,

@@ -191,19 +191,33 @@ class Applier:
             held_claims=tuple(held),
         )
 
-    async def drop_claims(self, state: RunState) -> None:
+    async def drop_claims(self, state: RunState | None) -> bool:
         """Delete the claims of volumes that no job of the run will use any more.
+
+        Answers whether all of them are gone, as far as it is up to us; while a Pod that mounts one
+        has not ended, its end is the time to ask again.
 
         Raises:
             KubeError: one of them was not deleted; try again.
             NotLeading: this process may not write any more.
         """
-        for claim in sorted(unused_claims(state.claim_users, state.ledger)):
+        if state is None:
+            return True
+        unused = unused_claims(state.claim_users, state.ledger)
+        for claim in sorted(unused):
             if claim not in state.dropped:
                 if not self.services.is_leader():
                     raise NotLeading
-                await run_claims.drop(self.services.client, state, claim)
-                state.dropped.add(claim)
+                in_use = self._in_use(state, claim)
+                if await run_claims.drop(self.services.client, state, claim, in_use=in_use):
+                    state.dropped.add(claim)
+        return unused <= state.dropped
+
+    def _in_use(self, state: RunState, claim: str) -> bool:
+        """Whether a Pod that mounts the claim has not ended yet."""
+        run, users = state.identity, state.claim_users[claim]
+        pods = self.services.pods.of(run.namespace, run.name).values()
+        return any(pod.run_uid == run.uid and pod.job in users and not pod.terminal for pod in pods)
 
     async def delete(self, namespace: str, action: DeletePod) -> None:
         """Delete one Pod; one that is gone, or another one of its name, is none of ours."""

@@ -1,14 +1,17 @@
 """The claims of a run's volumes: made before their first user, deleted after the last one.
 
-Runs are kept as history, and would keep their claims with them. A claim belongs to the run by its
-labels and its owner; what only has the same name is left alone.
+Runs are kept as history, and would keep their claims with them; so would their ended Pods, which
+are kept for their logs (docs/decisions/0010). A claim belongs to the run by its labels and its
+owner; what only has the same name is left alone.
 """
 
 import logging
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.services import PodIndex
 from gradient_operator.engine.model import VolumeRecord
 from gradient_operator.engine.volumes import claim_size
 from gradient_operator.kube.client import KubeClient
@@ -18,6 +21,9 @@ from gradient_operator.pods.build import owner
 from gradient_operator.pods.names import label_value
 
 logger = logging.getLogger(__name__)
+
+PROTECTION: Final = "kubernetes.io/pvc-protection"
+"""Kubernetes' own finalizer: it stays while any Pod names the claim, also one that has ended."""
 
 
 async def create(
@@ -77,22 +83,69 @@ def _spec(
     return spec
 
 
-async def drop(client: KubeClient, state: RunState, claim: str) -> None:
-    """Delete a claim of this run. One that an old role does not let us delete goes with the run.
+async def drop(client: KubeClient, state: RunState, claim: str, *, in_use: bool) -> bool:
+    """Delete a claim of this run; answers whether nothing is left to do.
+
+    `in_use`: a Pod that mounts it has not ended. One that an old role does not let us delete goes
+    with the run.
 
     Raises:
         KubeError: the API server did not take it; try again.
     """
     found = await _find(client, state, claim)
     if not found:
-        return
-    uid = found["metadata"]["uid"]
+        return True
+    metadata = found["metadata"]
     try:
-        await client.delete(CLAIMS, name=claim, namespace=state.identity.namespace, uid=uid)
-    except (NotFound, Conflict):
-        return
+        if "deletionTimestamp" not in metadata:
+            await client.delete(
+                CLAIMS, name=claim, namespace=metadata["namespace"], uid=metadata["uid"]
+            )
+        if in_use:
+            return False
+        # Taken off before the deletion, the protection would be put on again.
+        found = await _find(client, state, claim)
+        if found:
+            await _take_protection_off(client, found)
     except Forbidden as error:
         logger.warning("claim %s stays until its run is deleted: %s", claim, error)
+    except NotFound:
+        return True
+    return True
+
+
+async def release_left(client: KubeClient, pods: PodIndex, *, namespace: str | None) -> None:
+    """Take the protection off claims that an operator before us has only deleted.
+
+    Raises:
+        KubeError: the API server did not take it; try again.
+    """
+    mine = f"{names.LABEL_MANAGED_BY}={names.MANAGER}"
+    listed = await client.list_all(CLAIMS, namespace=namespace, label_selector=mine)
+    for claim in listed.items:
+        metadata = claim["metadata"]
+        run = next((item["name"] for item in metadata.get("ownerReferences", ())), "")
+        users = pods.of(metadata["namespace"], run).values()
+        if "deletionTimestamp" in metadata and all(pod.terminal for pod in users):
+            with suppress(NotFound, Conflict, Forbidden):
+                await _take_protection_off(client, claim)
+
+
+async def _take_protection_off(client: KubeClient, claim: dict[str, Any]) -> None:
+    """Let a deleted claim go, although ended Pods that mounted it are kept for their logs."""
+    metadata = claim["metadata"]
+    finalizers = metadata.get("finalizers") or []
+    if PROTECTION not in finalizers:
+        return
+    rest = [each for each in finalizers if each != PROTECTION]
+    body = {
+        "metadata": {
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+            "finalizers": rest or None,
+        }
+    }
+    await client.merge_patch(CLAIMS, body, name=metadata["name"], namespace=metadata["namespace"])
 
 
 async def _find(client: KubeClient, state: RunState, claim: str) -> dict[str, Any]:
