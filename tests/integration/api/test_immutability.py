@@ -12,6 +12,7 @@ FULL = {
     "inputs": {"a": {"value": "1"}},
     "trigger": {"kind": "Manual"},
     "workflow": "w",
+    "rerunOf": {"name": "first"},
 }
 CHANGES = {
     "definition": {"jobs": {"B": {"with": {"script": "false"}}}},
@@ -19,6 +20,7 @@ CHANGES = {
     "inputs": {"a": {"value": "2"}},
     "trigger": {"kind": "Spec"},
     "workflow": "v",
+    "rerunOf": {"name": "second"},
 }
 
 
@@ -41,15 +43,15 @@ def test_a_run_keeps_keys_of_its_definition_that_nobody_knows(full):
     assert "spec.definition of a run cannot be changed" in answer.text
 
 
-@pytest.mark.parametrize("field", ["policy", "inputs", "trigger", "workflow"])
+@pytest.mark.parametrize("field", ["policy", "inputs", "trigger", "workflow", "rerunOf"])
 def test_a_run_keeps_what_it_was_started_with_from_being_taken_away(full, field):
     answer = full.patch("gwr/full", {"spec": {field: None}})
     assert f"spec.{field} of a run cannot be changed: make a new run" in answer.text
 
 
-@pytest.mark.parametrize("field", ["policy", "inputs", "trigger", "workflow"])
+@pytest.mark.parametrize("field", ["policy", "inputs", "trigger", "workflow", "rerunOf"])
 def test_nothing_is_added_to_a_run_that_was_started_without_it(kubectl, field):
-    name = f"bare-{field}"
+    name = f"bare-{field}".lower()
     assert kubectl.create(run(name)).code == 0
     answer = kubectl.patch(f"gwr/{name}", {"spec": {field: CHANGES[field]}})
     assert f"spec.{field} of a run cannot be changed: make a new run" in answer.text

@@ -149,9 +149,10 @@ Failures
     │ ValueError: no
 
 Next
-  the whole log of the job  gradient logs train-abcde Report -n team
-  start it again            gradient run train -n team
-  download what it made     gradient dataset get digits-model:k5tq3nfdxw2a DIRECTORY -n team
+  the whole log of the job       gradient logs train-abcde Report -n team
+  go on, keeping what succeeded  gradient rerun train-abcde --failed -n team
+  start it afresh                gradient run train -n team
+  download what it made          gradient dataset get digits-model:k5tq3nfdxw2a DIRECTORY -n team
 """
     )
 

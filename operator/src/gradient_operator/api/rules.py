@@ -114,6 +114,7 @@ RUN: Final = (
     _fixed("inputs"),
     _fixed("trigger"),
     _fixed("workflow"),
+    _fixed("rerunOf"),
     Rule(
         rule="!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",
         message="a cancelled run cannot go on: make a new run",

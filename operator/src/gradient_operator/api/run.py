@@ -52,6 +52,20 @@ class RunInput(Open):
     value: Text | None = None
 
 
+class RerunOf(Open):
+    """An earlier run of the same definition, which this one does again, wholly or in part."""
+
+    name: ObjectName
+    """The run; it must have ended, and it must still be there when this one starts."""
+    uid: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """Its UID, so that no other run of that name is meant."""
+    jobs: Literal["All", "Failed"] = "All"
+    """All: every job runs again, on the input versions of the earlier run. Failed: jobs that
+    succeeded are taken over with what they made, unless a volume of theirs is needed again."""
+    from_: Annotated[list[Name], Field(alias="from", max_length=MAX_JOBS)] = []
+    """With Failed: jobs that run again though they succeeded, and all that come after them."""
+
+
 class RunSpec(Open):
     """An immutable copy of the definition, the values of its inputs, and what started it."""
 
@@ -62,6 +76,8 @@ class RunSpec(Open):
     policy: Policy | None = None
     inputs: Annotated[dict[Name, RunInput], Field(max_length=MAX_SLOTS)] | None = None
     """Values for the workflow-level inputs of the definition."""
+    rerun_of: RerunOf | None = None
+    """The earlier run that this one does again."""
     cancel: bool = False
     """Set it to true to stop the run; it cannot be taken back."""
     cancel_reason: ShortText | None = None
@@ -106,6 +122,8 @@ class JobStatus(Model):
     message: Annotated[str, StringConstraints(max_length=1_024)] | None = None
     exit_code: int | None = None
     outputs: Annotated[dict[Name, OutputStatus], Field(max_length=MAX_SLOTS)] | None = None
+    source: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """RUN/JOB that made the outputs, where the job itself did not run."""
 
 
 class PinnedVersion(Model):

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "manifest": "gradient_operator.cli.manifest",
     "schema": "gradient_operator.cli.schema",
     "run": "gradient_operator.cli.run",
+    "rerun": "gradient_operator.cli.rerun",
     "runs": "gradient_operator.cli.runs",
     "show": "gradient_operator.cli.show",
     "why": "gradient_operator.cli.why",

@@ -56,6 +56,7 @@ def dump_job(record: JobRecord, *, limit: int) -> dict[str, Any]:
         "message": cut(record.message, limit),
         "exitCode": record.exit_code,
         "outputs": {name: _dump_output(output) for name, output in record.outputs.items()} or None,
+        "source": record.source,
     }
     present = {key: value for key, value in fields.items() if value is not None}
     return {"phase": record.phase.value, **present}
@@ -103,6 +104,7 @@ def _load_job(data: Mapping[str, Any]) -> JobRecord:
         message=data.get("message"),
         exit_code=data.get("exitCode"),
         outputs={name: OutputRecord(**value) for name, value in data.get("outputs", {}).items()},
+        source=data.get("source"),
     )
 
 

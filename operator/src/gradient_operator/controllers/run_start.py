@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from gradient_operator.api.run import RunSpec
+from gradient_operator.api.run import RerunOf, RunSpec
 from gradient_operator.api.times import parse_time
 from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.ledger import load_jobs, load_volumes
 from gradient_operator.controllers.pinning import StartRefused, load_pinned, pin_inputs
 from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.reruns import Parent, read_parent
 from gradient_operator.controllers.run_state import RunState, identity_of
 from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import NoStorage, storage_of_run
 from gradient_operator.datasets.provenance import spec_digest
 from gradient_operator.engine.model import JobRecord, RunPhase
+from gradient_operator.engine.rerun import adopt
 from gradient_operator.engine.volumes import choose, claim_users, users
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import CLAIMS
@@ -35,17 +37,19 @@ async def begin(services: Services, view: RunView) -> RunState:
     provider = policy.datasets.provider
     status = view.status
     resumed = bool(status.get("startedAt"))
-    pinned = (
-        load_pinned(status)
-        if resumed
-        else await pin_inputs(
+    parent = None if resumed else await read_parent(services.client, view, spec, workflow)
+    if resumed:
+        pinned = load_pinned(status)
+    elif parent is not None and parent.pinned:
+        pinned = dict(parent.pinned)
+    else:
+        pinned = await pin_inputs(
             services.client,
             workflow,
             namespace=view.namespace,
             provider=provider,
             public=services.config.public_datasets,
         )
-    )
     storage, storage_error = _storage(services, view, provider)
     event = event_of(spec.definition)
     state = RunState(
@@ -68,7 +72,22 @@ async def begin(services: Services, view: RunView) -> RunState:
     )
     state.claim_users = claim_users(workflow, state.volumes)
     choose_volumes(services, state)
+    if parent is not None and spec.rerun_of is not None and spec.rerun_of.jobs == "Failed":
+        _take_over(state, parent, spec.rerun_of)
     return state
+
+
+def _take_over(state: RunState, parent: Parent, wanted: RerunOf) -> None:
+    """Take what jobs of an earlier run made for that of this run's."""
+    found = adopt(
+        state.workflow,
+        parent.ledger,
+        run=parent.name,
+        volumes=state.volumes,
+        again=wanted.from_,
+    )
+    state.ledger = {**state.ledger, **found}
+    state.adopted = bool(found)
 
 
 def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:

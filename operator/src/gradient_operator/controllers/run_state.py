@@ -40,6 +40,8 @@ class RunState:
     """Why the run has no storage provider at all."""
     storage_claim: str | None = None
     ledger: Mapping[str, JobRecord] = field(default_factory=dict)
+    adopted: bool = False
+    """Whether jobs were taken over from other runs when this one began."""
     pinned: Mapping[str, Pinned] = field(default_factory=dict)
     volumes: dict[str, VolumeRecord] = field(default_factory=dict)
     results: dict[str, UploadResult] = field(default_factory=dict)
@@ -78,9 +80,11 @@ class RunState:
 
     @property
     def decisions_recorded(self) -> bool:
-        """Whether pins and volumes stand in the status: no Pod may be made before."""
-        return (not self.pinned or "inputs" in self.written) and (
-            not self.volumes or "volumes" in self.written
+        """Whether what was decided at the start stands in the status: no Pod may be made before."""
+        return (
+            (not self.pinned or "inputs" in self.written)
+            and (not self.volumes or "volumes" in self.written)
+            and (not self.adopted or "jobs" in self.written)
         )
 
     def ended(self, pod: PodRecord) -> bool:

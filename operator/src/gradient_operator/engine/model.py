@@ -126,6 +126,8 @@ class JobRecord:
     message: str | None = None
     exit_code: int | None = None
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
+    source: str | None = None
+    """RUN/JOB that made the outputs, where the job itself did not run."""
 
 
 @dataclass(frozen=True, slots=True)

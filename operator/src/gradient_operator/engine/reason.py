@@ -12,7 +12,7 @@ KINDS: Final[dict[Kind, str]] = {
     "blocked": "Waits that need somebody",
     "failure": "Failures of an attempt",
     "refusal": "Runs that are refused",
-    "end": "Jobs that did not run to their end",
+    "end": "Jobs that did not run, or not to their end",
 }
 
 

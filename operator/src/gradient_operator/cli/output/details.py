@@ -50,6 +50,7 @@ def head(run: RunView, now: float) -> Text:
     """Name, state and times of a run in two or three lines."""
     text = Text("Run ").append_text(safe(run.name, "bold"))
     text.append_text(safe(f" of workflow {run.workflow}" if run.workflow else ""))
+    text.append_text(safe(f", a rerun of {run.rerun_of}" if run.rerun_of else ""))
     text.append_text(safe(f" in namespace {run.namespace}\n"))
     text.append_text(run_state(run))
     if run.progress:
@@ -72,11 +73,13 @@ def hints(run: RunView) -> Iterator[tuple[str, str]]:
     elif run.jobs:
         follow = "" if run.final else " -f"
         yield f"gradient logs {run.name}{place}{follow}", "the logs of its jobs"
+    if run.phase in {"Failed", "Cancelled"} and run.jobs:
+        yield f"gradient rerun {run.name} --failed{place}", "go on, keeping what succeeded"
     if not run.final:
         yield f"gradient show {run.name}{place} -f", "follow it"
         yield f"gradient cancel {run.name}{place}", "stop it"
     elif run.workflow:
-        yield f"gradient run {run.workflow}{place}", "start it again"
+        yield f"gradient run {run.workflow}{place}", "start it afresh"
     for output in _made(run)[:1]:
         reference = f"{output[1].dataset}:{output[1].version}"
         yield f"gradient dataset get {reference} DIRECTORY{place}", "download what it made"

@@ -14,6 +14,7 @@ def run_summary(run: RunView, now: float) -> dict[str, Any]:
         "name": run.name,
         "namespace": run.namespace,
         "workflow": run.workflow,
+        "rerunOf": run.rerun_of,
         "phase": run.phase,
         "progress": run.progress,
         "message": run.message,
@@ -55,6 +56,7 @@ def _job(job: JobView, now: float) -> dict[str, Any]:
         "reason": job.reason,
         "message": job.message,
         "exitCode": job.exit_code,
+        "source": job.source,
         "outputs": [_output(output) for output in job.outputs],
     }
 

@@ -104,7 +104,9 @@ def remark(job: JobView, now: float) -> str:
         parts.append(f"with {job.memory} of memory")
     if job.phase == "Pending" and job.retry_at is not None and job.retry_at > now:
         parts.append(f"tries again in {duration(job.retry_at - now)}")
-    if job.phase != "Succeeded":
+    if job.source:
+        parts.append(f"from {job.source}")
+    elif job.phase != "Succeeded":
         reason = "" if job.reason == job.phase else job.reason
         said = ": ".join(part for part in (reason, one_line(job.message)) if part)
         parts += [said] if said else []

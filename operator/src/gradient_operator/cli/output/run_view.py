@@ -60,6 +60,8 @@ class JobView:
     message: str = ""
     exit_code: int | None = None
     outputs: tuple[OutputView, ...] = ()
+    source: str = ""
+    """RUN/JOB that made the outputs, where the job itself did not run."""
 
     def elapsed(self, now: float) -> float | None:
         """Seconds since it started, or that it took."""
@@ -82,6 +84,8 @@ class RunView:
     started_at: float | None = None
     finished_at: float | None = None
     cancelling: bool = False
+    rerun_of: str = ""
+    """The earlier run that this one does again."""
     deleting: bool = False
     """Whether somebody has asked for its deletion."""
     seen: bool = False
@@ -117,6 +121,7 @@ def run_view(run: Mapping[str, Any]) -> RunView:
         started_at=parse_time(status.get("startedAt")),
         finished_at=parse_time(status.get("finishedAt")),
         cancelling=bool(spec.get("cancel")),
+        rerun_of=(spec.get("rerunOf") or {}).get("name") or "",
         deleting="deletionTimestamp" in metadata,
         seen=bool(status),
         conditions=tuple(status.get("conditions") or ()),
@@ -199,6 +204,7 @@ def _job(
         message=state.get("message") or "",
         exit_code=state.get("exitCode"),
         outputs=_outputs(job.get("outputs") or {}, state.get("outputs") or {}),
+        source=state.get("source") or "",
     )
 
 
