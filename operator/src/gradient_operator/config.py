@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
 from gradient_operator.api.base import Model, ObjectName, ShortText
+from gradient_operator.api.policy import Timeouts
 
 DEFAULT_PATH = Path("/etc/gradient/config.yaml")
 
@@ -44,6 +45,13 @@ class LeaseSettings(Model):
     retry_period: float = Field(default=2, gt=0.05)
 
 
+class NamespacePolicy(Model):
+    """What runs of a namespace may at most; what is not given is not limited."""
+
+    timeouts: Timeouts | None = None
+    """Bounds of the clocks in `policy.timeouts`; they hold for jobs that name none, too."""
+
+
 class OperatorConfig(Model):
     """Everything that an installation decides.
 
@@ -64,11 +72,23 @@ class OperatorConfig(Model):
     volumes: VolumeDefaults = VolumeDefaults()
     storage_claim: ObjectName | None = None
     """The claim that is mounted at `/storage` in namespaces that have it."""
+    namespace_policy: NamespacePolicy = NamespacePolicy()
+    """What holds in every namespace that has no entry of its own for it."""
+    namespaces: dict[ObjectName, NamespacePolicy] = Field(default_factory=dict)
+    """What holds in single namespaces instead, field by field."""
     pod_finalizer: bool = True
     watch_namespace: ObjectName | None = None
     workers: int = Field(default=16, ge=1, le=256)
     lease: LeaseSettings = LeaseSettings()
     listen_port: int = Field(default=8080, ge=0, le=65_535)
+
+    def policy_of(self, namespace: str) -> NamespacePolicy:
+        """What holds in a namespace."""
+        own = self.namespaces.get(namespace)
+        if own is None:
+            return self.namespace_policy
+        named = {name: getattr(own, name) for name in own.model_fields_set}
+        return self.namespace_policy.model_copy(update=named)
 
 
 def load_config(path: Path) -> OperatorConfig:

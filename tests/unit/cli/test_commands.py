@@ -2,7 +2,7 @@
 
 import json
 
-from gradient_operator.kube.resources import MODELS, RUNS
+from gradient_operator.kube.resources import MODELS, RUNS, WORKFLOWS
 from tests.unit.cli.fake import run_object
 
 DEFINITION = {"jobs": {"Train": {}, "Register": {"uses": "create-model@v1"}}}
@@ -91,3 +91,34 @@ def test_a_run_whose_place_was_taken_says_by_which(gradient, client):
     code, out, _ = gradient("show", "train-aaaa")
     assert code == 0
     assert "superseded by run train-bbbb" in " ".join(out.split())
+
+
+def test_cancel_may_give_jobs_more_time_to_end(gradient, client):
+    client.add(RUNS, run_object(phase="Running", definition=DEFINITION))
+    assert gradient("cancel", "train-aaaa", "--grace", "600")[0] == 0
+    spec = client.of(RUNS)["train-aaaa"]["spec"]
+    assert (spec["cancel"], spec["cancelGraceSeconds"]) == (True, 600)
+
+
+def test_a_run_is_suspended_and_goes_on(gradient, client):
+    client.add(RUNS, run_object(phase="Running", definition=DEFINITION))
+    code, out, _ = gradient("suspend", "train-aaaa")
+    assert (code, client.of(RUNS)["train-aaaa"]["spec"]["suspend"]) == (0, True)
+    assert "gradient resume train-aaaa -n team" in out
+    assert "is suspended already" in gradient("suspend", "train-aaaa")[1]
+    assert gradient("resume", "train-aaaa")[1] == "Run train-aaaa goes on.\n"
+    assert "suspend" not in client.of(RUNS)["train-aaaa"]["spec"]
+    assert "is not suspended" in gradient("resume", "train-aaaa")[1]
+
+
+def test_a_run_that_has_ended_is_not_suspended(gradient, client):
+    client.add(RUNS, run_object(phase="Failed", definition=DEFINITION))
+    assert "has already ended: Failed" in gradient("suspend", "train-aaaa")[1]
+    assert client.calls == []
+
+
+def test_a_workflow_is_suspended_by_its_name(gradient, client):
+    client.add(WORKFLOWS, {"metadata": {"name": "train"}, "spec": {"jobs": {}}})
+    code, out, _ = gradient("suspend", "--workflow", "train")
+    assert (code, client.of(WORKFLOWS)["train"]["spec"]["suspend"]) == (0, True)
+    assert "gradient resume train --workflow" in out

@@ -206,3 +206,12 @@ def test_the_wait_is_counted_once_the_turn_has_come(namespace):
     namespace.turns.waited(namespace.cache["ns", "a"])
     name = "gradient_operator_run_wait_concurrency_seconds_count"
     assert namespace.metrics.registry.get_sample_value(name) == 1
+
+
+async def test_a_suspended_run_that_waits_holds_nobody_up(namespace):
+    namespace.come("a", suspend=True)
+    await namespace.turns.suspend(namespace.cache["ns", "a"])
+    assert namespace.message("a").startswith("suspended:")
+    namespace.watch("a")
+    namespace.come("b")
+    assert (await namespace.ask("b")).name == "b"

@@ -4,7 +4,7 @@ import pytest
 
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.kube.errors import ServerError
-from gradient_operator.kube.resources import RUNS
+from gradient_operator.kube.resources import RUNS, WORKFLOWS
 from gradient_operator.workflow.check import MAX_BYTES
 from tests.builders import make_workflow
 from tests.unit.controllers.memory_api import Died
@@ -216,3 +216,20 @@ async def test_who_does_not_lead_writes_nothing(cluster):
     with pytest.raises(NotLeading):
         await cluster.look()
     assert cluster.api.writes == []
+
+
+async def test_a_suspended_workflow_starts_nothing_until_it_goes_on_and_then_what_it_says(cluster):
+    cluster.apply(job("first"))
+    await cluster.look()
+    assert len(cluster.runs()) == 1
+    for script in ("second", "third"):
+        cluster.apply(job(script))
+        cluster.api.all(WORKFLOWS)["train"]["spec"]["suspend"] = True
+        cluster.watch()
+        await cluster.look()
+    assert len(cluster.runs()) == 1
+    assert cluster.condition("Trigger")["reason"] == "Suspended"
+    cluster.apply(job("third"))
+    await cluster.look()
+    runs = [cluster.api.all(RUNS)[name] for name in cluster.runs()]
+    assert [run["spec"]["definition"] for run in runs[1:]] == [job("third").data()]

@@ -62,3 +62,10 @@ def test_a_pod_that_may_run_is_deleted(pod):
 )
 def test_a_pod_that_ends_by_itself_keeps_its_logs(pod):
     assert stop([pod]) == []
+
+
+def test_a_grace_period_may_be_shortened_later_and_is_never_prolonged():
+    pod = make_pod(main=running(), deletion_at=700.0, deletion_grace=600)
+    assert stop([pod], 600) == []
+    assert stop([pod], 900) == []
+    assert stop([pod], 5) == [DeletePod(pod.name, pod.uid, 5)]

@@ -1,12 +1,15 @@
 """The parts of `policy` that decide about failures, clocks and queues; for all jobs, or for one."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from gradient_operator.api.base import Open, Quantity
 
 ExitCode = Annotated[int, Field(ge=1, le=255)]
+MAX_MINUTES: Final = 525_600
+"""A year."""
+Minutes = Annotated[float, Field(ge=0.01, le=MAX_MINUTES)]
 ExitCodes = Annotated[list[ExitCode], Field(max_length=64)]
 
 
@@ -36,8 +39,28 @@ class OutOfMemoryPolicy(Open):
     """The most that an attempt gets."""
 
 
+class JobTimeouts(Open):
+    """How long a job may be in each state; what is not given has no limit."""
+
+    waiting_minutes: Minutes | None = None
+    """From when it could start until its Pod has a node; then it has failed for good."""
+    starting_minutes: Minutes | None = None
+    """From then until its container runs: image, inputs; then it is tried again."""
+    running_minutes: Minutes | None = None
+    """For jobs that have no `timeout-minutes`, which means the same."""
+
+
+class Timeouts(JobTimeouts):
+    """How long each job, and the whole run, may take."""
+
+    run_minutes: Minutes | None = None
+    """From the start of the run; then all that is left is stopped, and the run has failed. Time for
+    which it was suspended does not count."""
+
+
 class JobPolicy(Open):
     """What holds for one job instead of what `policy` says of all."""
 
     retry: RetryPolicy | None = None
     out_of_memory: OutOfMemoryPolicy | None = None
+    timeouts: JobTimeouts | None = None

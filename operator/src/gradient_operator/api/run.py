@@ -1,4 +1,4 @@
-"""`GradientRun`: one execution. Of its spec only `cancel` changes; the status holds every job."""
+"""`GradientRun`: one execution. Of its spec `cancel` and `suspend` change; its status holds all."""
 
 from typing import Annotated, Literal
 
@@ -82,6 +82,10 @@ class RunSpec(Open):
     """Set it to true to stop the run; it cannot be taken back."""
     cancel_reason: ShortText | None = None
     """Why it was cancelled: the run says so when it has ended."""
+    cancel_grace_seconds: int | None = Field(default=None, ge=0, le=86_400)
+    """How long jobs get to end by themselves when the run is cancelled; 30 s, if not given."""
+    suspend: bool = False
+    """While it is true, no job starts; what runs goes on."""
 
 
 class OutputStatus(Model):
@@ -161,5 +165,8 @@ class RunStatus(Model):
         dict[Name, Annotated[JobStatus, Field(json_schema_extra=ATOMIC)]],
         Field(max_length=MAX_JOBS),
     ] = {}
+    suspended_since: Timestamp | None = None
+    suspended_seconds: int | None = Field(default=None, ge=0)
+    """For how long it was suspended before; the clock of the run leaves them out."""
     inputs: Annotated[dict[ShortText, PinnedVersion], Field(max_length=4_096)] = {}
     volumes: Annotated[dict[ShortText, VolumeStatus], Field(max_length=4_096)] = {}

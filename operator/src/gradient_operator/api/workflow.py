@@ -27,7 +27,13 @@ from gradient_operator.api.base import (
     Text,
     Timestamp,
 )
-from gradient_operator.api.policy import JobPolicy, OutOfMemoryPolicy, RetryPolicy
+from gradient_operator.api.policy import (
+    MAX_MINUTES,
+    JobPolicy,
+    OutOfMemoryPolicy,
+    RetryPolicy,
+    Timeouts,
+)
 from gradient_operator.api.triggers import ConcurrencyValue, ScheduleStatus, Trigger
 
 Reference = Annotated[str, StringConstraints(max_length=512)]
@@ -51,9 +57,7 @@ MatrixKey = Annotated[
 ]
 MatrixValues = Annotated[list[MatrixItem], Field(max_length=256)]
 Matrix = Annotated[dict[MatrixKey, MatrixValues], Field(max_length=MAX_SLOTS)]
-MAX_TIMEOUT_MINUTES: Final = 525_600
-"""A year."""
-PositiveMinutes = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_MINUTES)]
+PositiveMinutes = Annotated[float, Field(gt=0, le=MAX_MINUTES)]
 MatrixReference = Annotated[str, StringConstraints(max_length=256)]
 """`${{ matrix.KEY }}` where the format has a number or a truth value."""
 
@@ -241,6 +245,8 @@ class Policy(Open):
     """Which exit codes `retries` are for, and the delays before further attempts."""
     out_of_memory: OutOfMemoryPolicy | None = None
     """Further attempts with more memory after running out of it."""
+    timeouts: Timeouts | None = None
+    """How long jobs may wait, start and run, and how long the whole run may take."""
     jobs: Annotated[dict[Name, JobPolicy], Field(max_length=MAX_JOBS)] = {}
     """What holds for single jobs instead, by their names; for all combinations of a matrix."""
     upload_seconds: int = Field(default=3_600, ge=60, le=86_400)
@@ -287,6 +293,8 @@ class WorkflowSpec(GradientFile):
     """A Gradient file and the policy under which it runs here."""
 
     policy: Policy | None = None
+    suspend: bool = False
+    """While it is true, neither a changed file nor `on.schedule` starts a run."""
 
 
 class RunSummary(Model):

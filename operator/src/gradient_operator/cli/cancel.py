@@ -9,19 +9,25 @@ from gradient_operator.cli.options import Target, target_options
 
 @click.command(name="cancel")
 @click.argument("run", metavar="RUN")
+@click.option(
+    "--grace",
+    type=click.IntRange(0, 86_400),
+    metavar="SECONDS",
+    help="How long running jobs get to end by themselves (default 30).",
+)
 @target_options
-def command(*, run: str, target: Target) -> None:
+def command(*, run: str, grace: int | None, target: Target) -> None:
     """Stop a run.
 
     Its running jobs are stopped, the others never start. What its jobs have already stored
-    stays. Cancelling again does nothing.
+    stays. Cancelling again does nothing, but may shorten the grace period.
     """
     from gradient_operator.cli.cluster import run_async
 
-    click.echo(run_async(_cancel(run, target)))
+    click.echo(run_async(_cancel(run, grace, target)))
 
 
-async def _cancel(name: str, target: Target) -> str:
+async def _cancel(name: str, grace: int | None, target: Target) -> str:
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.output.run_view import run_view
     from gradient_operator.kube.resources import RUNS
@@ -30,7 +36,8 @@ async def _cancel(name: str, target: Target) -> str:
         run = run_view(await cluster.find(RUNS, name, hint="List them with 'gradient runs'."))
         if run.final:
             return f"Run {name} has already ended: {run.phase}."
+        spec = {"cancel": True} | ({} if grace is None else {"cancelGraceSeconds": grace})
         await cluster.client.merge_patch(
-            RUNS, {"spec": {"cancel": True}}, name=name, namespace=cluster.namespace
+            RUNS, {"spec": spec}, name=name, namespace=cluster.namespace
         )
         return f"Cancelling run {name}. Watch it: gradient show {name} -n {cluster.namespace} -f"

@@ -19,6 +19,8 @@ MAX_NAME: Final = 63
 MAX_NAME_OF_FILE: Final = 52
 """With `-` and the ten characters that make the name of a run, it still fits into a label."""
 
+OURS: Final = frozenset({"policy", "suspend"})
+"""Keys of a workflow's spec that are no part of the Gradient file, and of no run's definition."""
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _STANDARD_INPUT: Final = "-"
 
@@ -69,7 +71,7 @@ def read_definition(path: str, *, name: str | None = None) -> Definition:
         )
     return Definition(
         name=chosen,
-        spec={key: value for key, value in data.items() if key != "policy"},
+        spec={key: value for key, value in data.items() if key not in OURS},
         policy=data.get("policy"),
         namespace=metadata.get("namespace"),
         metadata=metadata,

@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "why": "gradient_operator.cli.why",
     "logs": "gradient_operator.cli.logs",
     "cancel": "gradient_operator.cli.cancel",
+    "suspend": "gradient_operator.cli.suspend",
+    "resume": "gradient_operator.cli.resume",
     "dataset": "gradient_operator.cli.dataset",
     "model": "gradient_operator.cli.model",
 }

@@ -44,6 +44,7 @@ def split_spec(workflow: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
     """The definition and the policy of a workflow; `on` is called `on` whoever applied it."""
     spec = dict(workflow.get("spec") or {})
     policy = spec.pop("policy", None) or {}
+    spec.pop("suspend", None)
     if "true" in spec:
         spec.setdefault("on", spec.pop("true"))
         spec.pop("true", None)
@@ -86,8 +87,10 @@ async def bring_up_to_date(
             "stays as it is; this run takes the file's content."
         )
         return existing
+    from gradient_operator.cli.definition import OURS
+
     patch = merge_patch(
-        {key: value for key, value in existing["spec"].items() if key != "policy"},
+        {key: value for key, value in existing["spec"].items() if key not in OURS},
         definition.spec,
     )
     version = existing["metadata"].get("resourceVersion")

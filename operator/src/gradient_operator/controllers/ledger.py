@@ -14,6 +14,7 @@ from gradient_operator.engine.model import (
     OutputRecord,
     VolumeRecord,
 )
+from gradient_operator.engine.suspension import Suspension
 
 WAIT_MESSAGE_LIMIT: Final = 240
 """Characters of a message about a wait; a thousand jobs may wait at once."""
@@ -119,6 +120,21 @@ def dump_volumes(volumes: Mapping[str, VolumeRecord]) -> dict[str, dict[str, Any
         }
         for key, record in volumes.items()
     }
+
+
+def dump_suspension(suspension: Suspension) -> dict[str, Any]:
+    """The fields `status.suspendedSince` and `suspendedSeconds`, where there is something."""
+    fields = {
+        "suspendedSince": format_time(suspension.since),
+        "suspendedSeconds": round(suspension.seconds) or None,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def load_suspension(status: Mapping[str, Any]) -> Suspension:
+    """Both out of a status."""
+    since = parse_time(status.get("suspendedSince"))
+    return Suspension(since, float(status.get("suspendedSeconds", 0)))
 
 
 def load_volumes(status: Mapping[str, Any]) -> dict[str, VolumeRecord]:

@@ -110,6 +110,9 @@ class RunView:
     workflow: str = ""
     workflow_uid: str = ""
     cancel: bool = False
+    cancel_grace: int | None = None
+    """Seconds, if the one who cancelled it named some."""
+    suspended: bool = False
     group: str = ""
     """The name of its concurrency group; empty without one."""
     cancel_in_progress: bool = False
@@ -151,6 +154,8 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         workflow=spec.get("workflow", ""),
         workflow_uid=owner.get("uid", ""),
         cancel=bool(spec.get("cancel", False)),
+        cancel_grace=spec.get("cancelGraceSeconds"),
+        suspended=bool(spec.get("suspend", False)),
         group=group.name if group is not None else "",
         cancel_in_progress=group is not None and group.cancel_in_progress,
         deleting="deletionTimestamp" in metadata,

@@ -12,8 +12,8 @@ from typing import Final
 
 from gradient_operator.controllers import (
     pod_events,
-    results,
     run_hold,
+    run_observation,
     run_start,
     run_status,
     transitions,
@@ -32,11 +32,9 @@ from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
     Failure,
     FailureClass,
-    Observation,
     Plan,
     PodRecord,
     RunPhase,
-    UploadResult,
 )
 from gradient_operator.engine.planner import plan
 from gradient_operator.kube.errors import Conflict, NotFound
@@ -130,6 +128,11 @@ class RunController:
         """Begin a run, or take it up again; None if it waits, or can never start."""
         in_turn = bool(view.group) and view.phase is not RunPhase.RUNNING
         try:
+            unstarted = view.phase is not RunPhase.RUNNING
+            if unstarted and view.suspended and not view.cancel:
+                run_start.check(view)
+                await self.turns.suspend(view)
+                return None
             if in_turn:
                 run_start.check(view)
                 if (asked := await self.turns.ask(view)) is None:
@@ -281,33 +284,18 @@ class RunController:
         return {(pod.job, pod.attempt): pod for pod in pods.values() if pod.run_uid == view.uid}
 
     def _plan(self, view: RunView, state: RunState) -> Plan:
-        pods = self._pods_of(view)
-        known: dict[str, UploadResult] = {}
-        for pod in pods.values():
-            record = state.ledger.get(pod.job)
-            if record is not None and record.phase.final:
-                continue
-            result = state.results.get(pod.uid) or results.decode_pod(pod)
-            if result is not None:
-                known[pod.uid] = result
-        endpoint = state.storage.endpoint if state.storage else ""
-        seen = Observation(
-            workflow=state.workflow,
-            policy=state.policy,
-            ledger=state.ledger,
-            pods=pods,
-            instance_types=self._services.definitions.instance_types,
-            results=known,
-            committed=frozenset(state.committed),
-            models=state.models,
-            volumes=state.volumes,
-            claim_users=state.claim_users,
-            mount_problems=state.mount_problems,
+        now = self._services.clock()
+        state.suspension = state.suspension.seen(suspended=view.suspended, now=now)
+        endpoint = state.storage.endpoint if state.storage is not None else ""
+        seen = run_observation.observe(
+            self._services,
+            view,
+            state,
+            pods=self._pods_of(view),
             storage_problem=state.storage_error or self._probe.problem(endpoint),
-            problems=state.problems,
-            cancel=view.cancel,
+            now=now,
         )
-        return plan(seen, self._services.clock())
+        return plan(seen, now)
 
     async def _ask_about_starting(self, key: Key, view: RunView, state: RunState) -> None:
         """Read the Events of Pods that were scheduled a while ago and still have no container.

@@ -5,7 +5,7 @@ from typing import Any
 from gradient_operator.api.run import RerunOf, RunSpec
 from gradient_operator.api.times import parse_time
 from gradient_operator.api.workflow import Policy
-from gradient_operator.controllers.ledger import load_jobs, load_volumes
+from gradient_operator.controllers.ledger import load_jobs, load_suspension, load_volumes
 from gradient_operator.controllers.pinning import StartRefused, load_pinned, pin_inputs
 from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.reruns import Parent, read_parent
@@ -67,6 +67,8 @@ async def begin(services: Services, view: RunView) -> RunState:
         volumes=load_volumes(status),
         phase=RunPhase.RUNNING,
         started_at=parse_time(status.get("startedAt")) or services.clock(),
+        suspension=load_suspension(status),
+        ceilings=services.config.policy_of(view.namespace).timeouts,
         written=dict(status),
         recorded=resumed,
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradient_operator.api.policy import Timeouts
 from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.pinning import Pinned
 from gradient_operator.controllers.records import RunView
@@ -20,6 +21,7 @@ from gradient_operator.engine.model import (
     UploadResult,
     VolumeRecord,
 )
+from gradient_operator.engine.suspension import Suspension
 from gradient_operator.pods.request import RunIdentity, Storage
 from gradient_operator.workflow.model import CompiledWorkflow
 
@@ -65,6 +67,9 @@ class RunState:
     phase: RunPhase = RunPhase.PENDING
     message: str = ""
     started_at: float | None = None
+    suspension: Suspension = field(default_factory=Suspension)
+    ceilings: Timeouts | None = None
+    """The most that the configuration allows in this namespace."""
     written: dict[str, Any] = field(default_factory=dict)
     """The status as the API server has acknowledged it."""
     written_at: float = float("-inf")

@@ -7,7 +7,8 @@ from gradient_operator.api.times import format_time
 from gradient_operator.controllers import conditions, ledger
 from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_state import RunState
-from gradient_operator.engine import verdict
+from gradient_operator.engine import suspension, verdict
+from gradient_operator.engine.clocks import RUN_OVER
 from gradient_operator.engine.model import RunPhase
 
 _REASONS = {
@@ -39,6 +40,7 @@ def build(state: RunState, *, generation: int, now: float) -> dict[str, Any]:
         status["inputs"] = {text: pinned.dump() for text, pinned in state.pinned.items()}
     if state.volumes:
         status["volumes"] = ledger.dump_volumes(state.volumes)
+    status |= ledger.dump_suspension(state.suspension)
     if state.phase.final:
         ends = [record.finished_at for record in state.ledger.values() if record.finished_at]
         status["finishedAt"] = format_time(max(ends, default=now))
@@ -86,6 +88,10 @@ def unstarted(
 
 
 def _reason(state: RunState) -> str:
+    if state.phase is RunPhase.RUNNING and state.suspension.since is not None:
+        return suspension.REASON
+    if state.phase is RunPhase.FAILED and verdict.overdue(state.ledger) is not None:
+        return RUN_OVER
     if state.phase is RunPhase.FAILED:
         failed = verdict.failed(state.ledger, verdict.tolerated(state.workflow))
         return state.ledger[failed[0]].reason or "JobFailed"

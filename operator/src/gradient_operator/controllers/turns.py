@@ -13,6 +13,7 @@ from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.runs_under_way import list_under_way
 from gradient_operator.controllers.services import Key, Services
+from gradient_operator.engine import suspension
 from gradient_operator.engine.concurrency import Member, Start, Superseded, Turn, Wait, decide
 from gradient_operator.engine.model import RunPhase
 from gradient_operator.kube.errors import Conflict
@@ -135,6 +136,18 @@ class Turns:
         await self._write(view, status)
         self._tell(view, "RunQueued", text)
 
+    async def suspend(self, view: RunView) -> None:
+        """Say of a valid run that has not started that it is suspended; its place is free."""
+        text = suspension.message({})
+        if view.status.get("message") == text:
+            return
+        now = self._services.clock()
+        status = run_status.unstarted(
+            view, phase=RunPhase.PENDING, reason=suspension.REASON, message=text, now=now
+        )
+        await self._write(view, status)
+        self._tell(view, "RunSuspended", text)
+
     async def _end(self, view: RunView, why: str) -> None:
         status = run_status.unstarted(
             view,
@@ -161,7 +174,7 @@ def _member(view: RunView, *, started: bool = False) -> Member:
         created_at=view.created_at or 0.0,
         started=started or view.phase is RunPhase.RUNNING,
         queued=view.phase is RunPhase.PENDING,
-        leaving=view.cancel or view.deleting,
+        leaving=view.cancel or view.deleting or view.suspended,
         cancels=view.cancel_in_progress,
     )
 

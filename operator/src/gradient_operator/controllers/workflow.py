@@ -85,7 +85,9 @@ class WorkflowController:
         status["jobs"] = len(checked.workflow.jobs)
         spec_hash = hashlib.sha256(text.encode()).hexdigest()
         trigger = trigger_of(checked.spec)
-        status["specHash"] = spec_hash
+        if not checked.spec.suspend:
+            # A change made while it is suspended starts its run afterwards.
+            status["specHash"] = spec_hash
         name = None
         entries = checked.spec.on.schedule if checked.spec.on is not None else None
         if trigger.kind == "Schedule" and entries:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gradient_operator.engine import ending, full_disk, starting, timeout
+from gradient_operator.engine import clocks, ending, full_disk, starting, timeout
 from gradient_operator.engine.holding import Hold, find_hold, held_claims
 from gradient_operator.engine.model import (
     AbortUpload,
@@ -21,6 +21,7 @@ from gradient_operator.engine.model import (
 )
 from gradient_operator.engine.obstacle import copied
 from gradient_operator.engine.outcome import Broken, Done, Going, Outcome, Unread, judge
+from gradient_operator.engine.starting import Limit
 from gradient_operator.engine.step import Step
 from gradient_operator.engine.stopping import Stop
 from gradient_operator.engine.waiting import Waiting, why, why_not_mounted
@@ -46,8 +47,7 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
     if end is not None and not _ended_before_stop(step, pod, outcome):
         record = replace(record, **facts)
         return _stopped(step, record, pod, end, going=isinstance(outcome, Going))
-    told = record.reason == timeout.REASON
-    late = timeout.limit(pod, seconds=job.timeout_seconds, told=told)
+    late = _late(step, job, record, pod)
     if late is not None and late.at > step.now:
         step.wake(late.at)
     elif late is not None and pod.uid not in step.seen.committed:
@@ -75,6 +75,30 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
 def _last_node(step: Step, job: CompiledJob, record: JobRecord) -> str | None:
     """The node of the attempt before, where a claim may hold this one to it."""
     return record.node if record.node and held_claims(step.seen, job) else None
+
+
+def _late(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Limit | None:
+    """When the clock runs out that counts now: until it has a node, until main runs, or after."""
+    seen, main = step.seen, pod.main
+    if main is not None and main.started_at is not None:
+        found = clocks.bound("running", seen, job)
+        if found is None:
+            return None
+        told = record.reason == timeout.REASON
+        return timeout.limit(pod, seconds=found.seconds, source=found.source, told=told)
+    if pod.terminal or not (
+        clocks.bound("waiting", seen, job) or clocks.bound("starting", seen, job)
+    ):
+        return None
+    hold = _hold(step, job, record, pod)
+    waits = _waiting(seen, pod, JobPhase.STARTING, hold.node)
+    what = waits.message if waits is not None else ""
+    ready_at = record.ready_at if record.ready_at is not None else pod.created_at
+    late = clocks.waiting(seen, job, replace(record, ready_at=ready_at), what)
+    # The scheduler may have been quicker than the deletion.
+    if not pod.node or (late is not None and record.reason == clocks.WAITED and pod.deleting):
+        return late
+    return clocks.starting(seen, job, pod, what)
 
 
 def _updated(record: JobRecord, **facts: Any) -> JobRecord:
@@ -159,9 +183,13 @@ def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase, home: str) -> W
     return waiting
 
 
+def _hold(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Hold:
+    return find_hold(step, job, record) if pod.unschedulable and not pod.node else Hold()
+
+
 def _going(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
     """An attempt under way; `record` is yet without what it waits for."""
-    hold = find_hold(step, job, record) if pod.unschedulable and not pod.node else Hold()
+    hold = _hold(step, job, record, pod)
     waiting = _waiting(step.seen, pod, record.phase, hold.node)
     if waiting is None:
         return record
@@ -184,9 +212,14 @@ def _stopped(step: Step, record: JobRecord, pod: PodRecord, end: Stop, *, going:
 
     One that had ended well before is not stopped: perhaps its outputs were committed already.
     """
-    _end(step, pod)
+    _end(step, pod, grace=step.seen.cancel_grace if step.seen.cancel else None)
     if going and pod.node and not pod.terminal:
-        return replace(record, phase=_phase_of(pod), reason="Cancelling", message=end.message)
+        return replace(
+            record,
+            phase=_phase_of(pod),
+            reason=clocks.RUN_OVER if end is step.over else "Cancelling",
+            message=end.message,
+        )
     return replace(
         record,
         phase=JobPhase.CANCELLED,
@@ -212,9 +245,9 @@ def _timed_out(
     return step.fail(job, record, failure)
 
 
-def _end(step: Step, pod: PodRecord) -> None:
-    """Have a Pod stopped, and its upload."""
-    step.stop([pod])
+def _end(step: Step, pod: PodRecord, *, grace: int | None = None) -> None:
+    """Have a Pod stopped, and its upload; `grace` in seconds, for its main."""
+    step.stop([pod], grace=grace)
     if pod.main_ended and pod.uploader is not None and pod.uploader.running:
         step.actions.append(AbortUpload(pod.job, pod.uid))
 

@@ -22,7 +22,7 @@ class Member:
     queued: bool = False
     """Whether it was found valid, and told to wait."""
     leaving: bool = False
-    """Whether it is cancelled or deleted: under way it still counts, waiting it does not."""
+    """Whether it is cancelled, deleted or suspended: waiting it does not count."""
     cancels: bool = False
     """Whether it ends the one under way (`cancel-in-progress`)."""
 

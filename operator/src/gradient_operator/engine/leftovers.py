@@ -20,17 +20,17 @@ def superseded(pod: PodRecord, record: JobRecord) -> bool:
     return record.phase is JobPhase.PENDING and pod.attempt == record.attempt
 
 
-def stop(pods: Iterable[PodRecord]) -> list[DeletePod]:
-    """Deletions of those Pods whose main runs or may still start.
+def stop(pods: Iterable[PodRecord], grace: int = STOP_SECONDS) -> list[DeletePod]:
+    """Deletions of those Pods whose main runs or may still start; `grace` in seconds.
 
     One whose main has ended stays: its logs are wanted, and its upload ends by itself.
     """
-    return [DeletePod(pod.name, pod.uid, STOP_SECONDS) for pod in pods if _may_run(pod)]
+    return [DeletePod(pod.name, pod.uid, grace) for pod in pods if _may_run(pod, grace)]
 
 
-def _may_run(pod: PodRecord) -> bool:
+def _may_run(pod: PodRecord, grace: int) -> bool:
     if pod.terminal or pod.main_ended:
         return False
     if pod.fetch is not None and pod.fetch.terminated and pod.fetch.exit_code != 0:
         return False
-    return not pod.deleting or pod.deletion_grace > STOP_SECONDS
+    return not pod.deleting or pod.deletion_grace > grace

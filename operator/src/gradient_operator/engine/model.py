@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from gradient_operator.api.instance_type import InstanceTypeSpec
+from gradient_operator.api.policy import Timeouts
 from gradient_operator.api.workflow import Policy
 from gradient_operator.workflow.model import CompiledWorkflow
 
@@ -70,6 +71,8 @@ class FailureClass(StrEnum):
     PREEMPTED = "preempted"
     NODE_LOST = "node-lost"
     DELETED = "deleted"
+    WAITING = "waiting"
+    STARTING = "starting"
     IMAGE = "image"
     IMAGE_PULL = "image-pull"
     NOT_STARTED = "not-started"
@@ -274,6 +277,16 @@ class Observation:
     problems: Mapping[str, str] = field(default_factory=dict)
     """Why a job's Pod was refused by the API server, by job."""
     cancel: bool = False
+    cancel_grace: int | None = None
+    """Seconds that jobs get to end by themselves when the run is cancelled."""
+    suspended: bool = False
+    """Whether nothing new may start."""
+    suspended_seconds: float = 0.0
+    """For how long the run was suspended, all in all."""
+    started_at: float | None = None
+    """When the run was looked at first."""
+    ceilings: Timeouts | None = None
+    """The most that the operator's configuration allows in the run's namespace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gradient_operator.engine import condition, parallel
+from gradient_operator.engine import clocks, condition, parallel, suspension
 from gradient_operator.engine.model import (
     CreatePod,
     Failure,
@@ -34,11 +34,14 @@ def pending(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
     ended = _not_started(step, job, record)
     if ended is not None:
         return ended
-    if record.ready_at is None:
-        record = replace(record, ready_at=step.now)
-    if record.retry_at is not None and record.retry_at > step.now:
-        step.wake(record.retry_at)
-        return record
+    held = _held(step, record)
+    if held is not None:
+        return held
+    ready_at = step.now if record.ready_at is None else record.ready_at
+    record = replace(record, ready_at=ready_at)
+    late = _late(step, job, record)
+    if late is not None:
+        return step.fail(job, record, late)
     if job.action is Action.CREATE_MODEL:
         return _model(step, job, record)
     if job.base and step.room[job.base] <= 0:
@@ -82,6 +85,26 @@ def _not_started(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord |
     lacking = not_made(job, step.ledger)
     if lacking:
         return replace(record, phase=JobPhase.OMITTED, reason="InputNotMade", message=lacking)
+    return None
+
+
+def _held(step: Step, record: JobRecord) -> JobRecord | None:
+    """The record of a ready job that must not start now; None: it may."""
+    if record.retry_at is not None and record.retry_at > step.now:
+        step.wake(record.retry_at)
+        return record
+    if step.seen.suspended:
+        message = record.message if record.attempt else None
+        return replace(record, ready_at=None, reason=suspension.REASON, message=message)
+    return None
+
+
+def _late(step: Step, job: CompiledJob, record: JobRecord) -> Failure | None:
+    """How a job has failed that has waited too long; None: it may wait on."""
+    limit = clocks.waiting(step.seen, job, record, record.message or record.reason or "")
+    if limit is None or limit.at <= step.now:
+        return limit.failure if limit is not None else None
+    step.wake(limit.at)
     return None
 
 

@@ -7,7 +7,7 @@ never changes; planning again from the outcome of a plan adds nothing.
 
 from dataclasses import replace
 
-from gradient_operator.engine import leftovers, parallel, stopping, verdict
+from gradient_operator.engine import clocks, leftovers, parallel, stopping, suspension, verdict
 from gradient_operator.engine.attempt import observed
 from gradient_operator.engine.model import (
     Failure,
@@ -25,6 +25,11 @@ from gradient_operator.workflow.model import CompiledJob
 def plan(seen: Observation, now: float) -> Plan:
     """Decide the next step; `now` in seconds since the epoch."""
     step = Step(seen, now, dict(seen.ledger))
+    limit = clocks.run(seen)
+    if limit is not None and limit.at > now:
+        step.wake(limit.at)
+    elif limit is not None:
+        step.over = stopping.Stop(limit.failure.reason, limit.failure.message)
     workflow = seen.workflow
     for name, job in workflow.jobs.items():
         if not job.base:
@@ -37,11 +42,15 @@ def plan(seen: Observation, now: float) -> Plan:
         if pod.job in step.ledger and leftovers.superseded(pod, step.ledger[pod.job])
     )
     borne = verdict.tolerated(workflow)
+    phase = verdict.run_phase(step.ledger, cancel=seen.cancel, borne=borne)
+    message = verdict.summary(step.ledger, borne=borne)
+    if seen.suspended and not phase.final and not seen.cancel:
+        message = suspension.message(step.ledger)
     return Plan(
         ledger=step.ledger,
         actions=tuple(step.actions),
-        phase=verdict.run_phase(step.ledger, cancel=seen.cancel, borne=borne),
-        message=verdict.summary(step.ledger, borne=borne),
+        phase=phase,
+        message=message,
         failures=tuple(step.failures),
         wake_at=step.wake_at,
     )

@@ -27,6 +27,27 @@ FAILURES: Final = (
         "raise `timeout-minutes`, or see why it hangs",
     ),
     Reason(
+        "WaitingTooLong",
+        "failure",
+        "clock",
+        "it waited longer for a place and a node than its waiting clock allows",
+        "see in the message what it waited for, or raise `policy.timeouts.waitingMinutes`",
+    ),
+    Reason(
+        "StartingTooLong",
+        "failure",
+        "clock",
+        "image and inputs took longer than its starting clock allows",
+        "nothing: `policy.infraRetries` tries again; raise `policy.timeouts.startingMinutes` for large images",
+    ),
+    Reason(
+        "StartError",
+        "failure",
+        "container",
+        "the container runtime of its node could not start it",
+        "nothing: `policy.infraRetries` tries again; look at the node if it happens often",
+    ),
+    Reason(
         "CommandNotRunnable",
         "failure",
         "command",
@@ -242,6 +263,13 @@ REFUSALS: Final = (
 )
 
 ENDS: Final = (
+    Reason(
+        "RunTimedOut",
+        "end",
+        "clock",
+        "the run took longer than its clock allows, and all that was left was stopped",
+        "raise `policy.timeouts.runMinutes`, or split the workflow",
+    ),
     Reason(
         "NeedNotMet",
         "end",

@@ -20,6 +20,27 @@ WAITS: Final = (
         "wait, or raise `strategy.max-parallel`",
     ),
     Reason(
+        "RunLimit",
+        "wait",
+        "limit",
+        "as many jobs of the run are under way as `policy.maxParallel` allows",
+        "wait, or raise `policy.maxParallel` for the next run",
+    ),
+    Reason(
+        "NamespaceLimit",
+        "wait",
+        "limit",
+        "as many jobs of the namespace are under way as the operator's configuration allows",
+        "wait, cancel a run that holds places, or have `maxRunningJobs` of the namespace raised",
+    ),
+    Reason(
+        "MachineTypeLimit",
+        "wait",
+        "limit",
+        "as many jobs of its machine type are under way as the operator's configuration allows",
+        "wait, cancel a run that holds places, take another type, or have `machineTypeLimits` raised",
+    ),
+    Reason(
         "NeedsUnderWay",
         "wait",
         "needs",
@@ -113,6 +134,13 @@ WAITS: Final = (
 )
 
 BLOCKED: Final = (
+    Reason(
+        "Suspended",
+        "blocked",
+        "suspended",
+        "the run, or what starts runs of the workflow, is suspended: nothing new starts",
+        "`gradient resume RUN`, or `gradient resume --workflow NAME`",
+    ),
     Reason(
         "NotSeen",
         "blocked",

@@ -16,7 +16,7 @@ from gradient_operator.engine.job_policy import memory_of, retry_of
 from gradient_operator.engine.model import Failure, FailureClass, JobPhase, JobRecord
 
 _OWN: Final = frozenset({FailureClass.USER, FailureClass.OUT_OF_MEMORY, FailureClass.TIMEOUT})
-_NEVER: Final = frozenset({FailureClass.DATA, FailureClass.IMAGE})
+_NEVER: Final = frozenset({FailureClass.DATA, FailureClass.IMAGE, FailureClass.WAITING})
 _INFRA_DELAYS: Final = RetryPolicy(delay_seconds=5)
 
 
@@ -67,4 +67,5 @@ def _ended(failed: JobRecord, now: float) -> JobRecord:
 def _again(failed: JobRecord, used: int, delays: RetryPolicy, now: float) -> JobRecord:
     # 10 to the power of 100, the most of both, is still a float.
     delay = min(delays.delay_seconds * delays.factor**used, delays.max_delay_seconds)
-    return replace(failed, phase=JobPhase.PENDING, retry_at=now + delay, started_at=None)
+    at = now + delay
+    return replace(failed, phase=JobPhase.PENDING, retry_at=at, ready_at=at, started_at=None)

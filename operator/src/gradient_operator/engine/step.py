@@ -32,19 +32,23 @@ class Step:
     """How many more combinations of a matrix may start."""
     failed: dict[str, str] = field(default_factory=dict)
     """The combination that stops the others of its matrix."""
+    over: Stop | None = None
+    """Why all that is left stops: the run took too long."""
 
     def wake(self, at: float) -> None:
         """Look again at this time, or earlier."""
         self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
 
-    def stop(self, pods: Iterable[PodRecord]) -> None:
-        """Delete Pods that run in vain, unless that is planned already."""
+    def stop(self, pods: Iterable[PodRecord], *, grace: int | None = None) -> None:
+        """Delete Pods that run in vain, unless that is planned already; `grace` in seconds."""
         planned = {action.uid for action in self.actions if isinstance(action, DeletePod)}
-        self.actions += [act for act in leftovers.stop(pods) if act.uid not in planned]
+        grace = leftovers.STOP_SECONDS if grace is None else grace
+        self.actions += [act for act in leftovers.stop(pods, grace) if act.uid not in planned]
 
     def why_stop(self, job: CompiledJob) -> Stop | None:
         """Why a job must not go on, if so."""
-        return stop(self.seen, job, self.ledger, failed_sibling=self.failed.get(job.base))
+        why = stop(self.seen, job, self.ledger, failed_sibling=self.failed.get(job.base))
+        return why or self.over
 
     def fail(self, job: CompiledJob, record: JobRecord, failure: Failure) -> JobRecord:
         """The record of a job whose attempt has failed: it is tried again, or that was all."""

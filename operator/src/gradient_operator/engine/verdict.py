@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gradient_operator.engine.clocks import RUN_OVER
 from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
 from gradient_operator.workflow.model import CompiledWorkflow
 
@@ -26,7 +27,7 @@ def run_phase(
     """A run ends when its last job has; it failed if one failed, otherwise was cancelled or not."""
     phases = [record.phase for record in ledger.values()]
     if all(phase.final for phase in phases):
-        if failed(ledger, borne):
+        if failed(ledger, borne) or overdue(ledger) is not None:
             return RunPhase.FAILED
         if cancel and JobPhase.CANCELLED in phases:
             return RunPhase.CANCELLED
@@ -36,7 +37,15 @@ def run_phase(
 
 def summary(ledger: Mapping[str, JobRecord], *, borne: frozenset[str] = frozenset()) -> str:
     """What a person wants to read first: what failed, else what is waited for, else what runs."""
+    over = overdue(ledger)
+    if over is not None:
+        return over.message or over.reason or ""
     return _failures(ledger, failed(ledger, borne)) or _going(ledger) or _borne(ledger, borne)
+
+
+def overdue(ledger: Mapping[str, JobRecord]) -> JobRecord | None:
+    """A job that was stopped because the run took too long; None: it did not."""
+    return next((record for record in ledger.values() if record.reason == RUN_OVER), None)
 
 
 def _failures(ledger: Mapping[str, JobRecord], names: list[str]) -> str:

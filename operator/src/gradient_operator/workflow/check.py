@@ -23,6 +23,10 @@ MAX_BYTES: Final = 524_288
 """Of a definition as JSON: a run holds a copy beside its status, and etcd takes 1.5 MiB."""
 
 
+_OURS: Final = frozenset({"policy", "suspend"})
+"""Keys of a workflow's spec that are no part of the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A valid definition, and what its author should look at."""
@@ -65,7 +69,7 @@ def definition_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
     A bare `on` may have come as "true": a run knows it by its own name.
     """
-    return {("on" if key == "true" else key): spec[key] for key in spec if key != "policy"}
+    return {("on" if key == "true" else key): spec[key] for key in spec if key not in _OURS}
 
 
 def definition_text(spec: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gradient_operator.api import workflow as api
 from gradient_operator.api.base import MAX_JOBS, MAX_NAME
+from gradient_operator.api.policy import MAX_MINUTES
 from gradient_operator.workflow import matrix
 from gradient_operator.workflow.nearest import nearest
 from gradient_operator.workflow.state import Combination, Compilation
@@ -176,7 +177,7 @@ def seconds(state: Compilation, base: str, value: float | str | None) -> float |
         minutes = float(value)
     except ValueError:
         minutes = 0.0
-    if not 0 < minutes <= api.MAX_TIMEOUT_MINUTES:
+    if not 0 < minutes <= MAX_MINUTES:
         text = f"must be a number of minutes, or ${{{{ matrix.KEY }}}} of such; it is {value!r}"
         state.error(("jobs", base, "timeout-minutes"), text, "wrong-value")
         return None

@@ -56,6 +56,12 @@ def trigger_of(spec: WorkflowSpec) -> TriggerInForce:
     """What starts runs of a valid workflow."""
     on = spec.on
     scheduled = on is not None and bool(on.schedule)
+    if spec.suspend:
+        text = (
+            "suspended: nothing but gradient run NAME starts a run until spec.suspend is false "
+            "again (gradient resume --workflow NAME)"
+        )
+        return TriggerInForce("Manual", "Suspended", text)
     if spec.policy is not None and spec.policy.start == "Manual":
         stopped = "; policy.start: Manual stops its schedule" if scheduled else ""
         text = f"runs are started by hand: gradient run NAME{stopped}"
