@@ -38,7 +38,7 @@ FAILURES: Final = (
         "failure",
         "clock",
         "image and inputs took longer than its starting clock allows",
-        "nothing: `policy.infraRetries` tries again; raise `policy.timeouts.startingMinutes` for large images",
+        "nothing: `policy.infraRetries` tries again; see `policy.timeouts.startingMinutes`",
     ),
     Reason(
         "StartError",

@@ -38,7 +38,7 @@ WAITS: Final = (
         "wait",
         "limit",
         "as many jobs of its machine type are under way as the operator's configuration allows",
-        "wait, cancel a run that holds places, take another type, or have `machineTypeLimits` raised",
+        "wait, take another type, or have `machineTypeLimits` raised",
     ),
     Reason(
         "NeedsUnderWay",
