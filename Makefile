@@ -132,8 +132,9 @@ parts: ## Build the programs and images that the tests start, if they are not bu
 	@[ "$${CLUSTER:-}" = existing ] || $(PYTHON) -m hack.images build
 
 .PHONY: bench
-bench: $(READY) ## Measure, and print the tables
+bench: $(READY) ## Measure the operator and the transfer of data, and print the tables
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.data
 
 ##@ Cluster
 

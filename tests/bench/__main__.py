@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.credentials import CredentialsError
 from gradient_operator.kube.errors import KubeError
-from tests.bench import burst, chain, fan_out, machine
+from tests.bench import burst, chain, fan_out, machine, page
 from tests.bench.arena import arena
 from tests.bench.machine import ROOT
 from tests.bench.model import FULL, QUICK, BenchError, Load
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LOADS: Final = {load.key: load for load in (chain.LOAD, fan_out.LOAD, burst.LOAD)}
-PAGE: Final = ROOT / "docs" / "benchmarks.md"
 KUBECONFIG: Final = ROOT / ".local" / "simulated.kubeconfig"
 
 
@@ -50,8 +49,8 @@ def main() -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(report.dump(), indent=2) + "\n")
     if options.write:
-        PAGE.write_text(report.page())
-        print(f"\nwritten: {PAGE.relative_to(ROOT)}")
+        page.write_part(page.OPERATOR, report.page())
+        print(f"\nwritten: {page.PAGE.relative_to(ROOT)}")
     return 0
 
 
@@ -72,7 +71,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=_positive, metavar="N", help="rounds of every load")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)} anew")
+    parser.add_argument(
+        "--write", action="store_true", help="write the operator's part of docs/benchmarks.md anew"
+    )
     parser.add_argument(
         "--kubeconfig",
         type=Path,

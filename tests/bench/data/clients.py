@@ -103,25 +103,44 @@ def install() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Snapshot and restore, as the helpers run them."""
+    """Snapshot and restore, as the helpers run them; `memory` is a folder as `put` has one."""
 
     server: S3Server
     keys: Path
+    memory: Path
     name: str = "ours"
 
     def up(self, source: Path, prefix: str) -> Measured:
         """Make a version."""
         return self._run({"do": "snapshot", "path": str(source)}, prefix)
 
+    def again(self, source: Path, prefix: str, said: str) -> Measured:
+        """Make it again as a Pod does that knows the version before."""
+        task = {"do": "snapshot", "path": str(source), "base": [_digest(said)]}
+        return self._same(self._run(task, prefix), said)
+
+    def put(self, source: Path, prefix: str, said: str) -> Measured:
+        """Make it again as `gradient dataset put` does."""
+        task = {"do": "snapshot", "path": str(source), "base": [_digest(said)]}
+        return self._same(self._run({**task, "memory": str(self.memory)}, prefix), said)
+
     def down(self, said: str, target: Path, prefix: str) -> Measured:
         """Bring it back, every byte checked."""
-        digest = json.loads(said)["digest"]
-        return self._run({"do": "restore", "path": str(target), "digest": digest}, prefix)
+        return self._run({"do": "restore", "path": str(target), "digest": _digest(said)}, prefix)
 
-    def _run(self, task: dict[str, str], prefix: str) -> Measured:
+    def _run(self, task: Mapping[str, object], prefix: str) -> Measured:
         place = {"location": self.server.location(prefix), "keys": str(self.keys)}
         command = [sys.executable, "-m", "tests.integration.datasets.transfer"]
         return measure([*command, json.dumps({**task, **place})])
+
+    def _same(self, measured: Measured, said: str) -> Measured:
+        if _digest(measured.said) != _digest(said):
+            raise ClientFailed("the same files became another version")
+        return measured
+
+
+def _digest(said: str) -> str:
+    return str(json.loads(said)["digest"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gradient_operator.datasets.backend import open_backend
@@ -22,21 +23,40 @@ if TYPE_CHECKING:
 _THREADS: Final = 8
 
 
-def hash_seconds(root: Path) -> float:
-    """SHA-256 of all files below a folder, in one thread per processor."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds for the same bytes: SHA-256 on all processors, bare PUTs and GETs of 16 MiB."""
+
+    hash: float
+    put: float
+    get: float
+
+
+def measure_limits(server: S3Server, keys: Path, root: Path, size: int) -> Limits:
+    """Measure with the files below `root`, `size` bytes together."""
+    put, get = _raw_seconds(server, keys, size)
+    return Limits(_hash_seconds(root), put, get)
+
+
+def _hash_seconds(root: Path) -> float:
     started = time.monotonic()
     files = [path for path in root.rglob("*") if path.is_file()]
+    work = [
+        (path, start) for path in files for start in range(0, path.stat().st_size, SEGMENT_BYTES)
+    ]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(_hash, files))
+        list(pool.map(_hash, work))
     return time.monotonic() - started
 
 
-def _hash(path: Path) -> str:
+def _hash(part: tuple[Path, int]) -> bytes:
+    path, start = part
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(start)
+        return hashlib.sha256(file.read(SEGMENT_BYTES)).digest()
 
 
-def raw_seconds(server: S3Server, keys: Path, size: int) -> tuple[float, float]:
+def _raw_seconds(server: S3Server, keys: Path, size: int) -> tuple[float, float]:
     """PUT and GET of so many bytes in objects of 16 MiB, without hashing of ours or files."""
     location = StorageLocation.from_json(json.dumps(server.location("raw")))
     backend = open_backend(location, read_credentials(keys))
@@ -49,6 +69,7 @@ def raw_seconds(server: S3Server, keys: Path, size: int) -> tuple[float, float]:
             lambda pair: backend.put(pair[1], data[pair[0] % len(data)], create=False),
             lambda pair: backend.get(pair[1]),
         ):
+            os.sync()
             started = time.monotonic()
             list(pool.map(work, enumerate(names)))
             times.append(time.monotonic() - started)

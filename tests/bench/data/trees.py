@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+MILLION: Final = "million"
+"""The load that is measured only when it is asked for."""
 _PER_FOLDER: Final = 1_000
 
 
@@ -60,7 +62,7 @@ FULL: Final = (
         "4 x 128 MiB, 40 x 4 MiB, 4,000 x 20 KiB",
         ((4, 128 * MIB), (40, 4 * MIB), (4_000, 20 * KIB)),
     ),
-    Load("million", "1,000,000 files of 100 B", ((1_000_000, 100),), ours_only=True),
+    Load(MILLION, "1,000,000 files of 100 B", ((1_000_000, 100),), ours_only=True),
 )
 QUICK: Final = (
     Load("large", "one file of 64 MiB", ((1, 64 * MIB),)),
@@ -70,5 +72,5 @@ QUICK: Final = (
         "1 x 32 MiB, 4 x 4 MiB, 200 x 20 KiB",
         ((1, 32 * MIB), (4, 4 * MIB), (200, 20 * KIB)),
     ),
-    Load("million", "10,000 files of 100 B", ((10_000, 100),), ours_only=True),
+    Load(MILLION, "10,000 files of 100 B", ((10_000, 100),), ours_only=True),
 )

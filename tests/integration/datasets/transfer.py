@@ -7,11 +7,13 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.entries import FileEntry, PackedAt
 from gradient_operator.datasets.location import StorageLocation
 from gradient_operator.datasets.manifest import ManifestReader, ManifestWriter, Version
+from gradient_operator.datasets.remembered import TreeMemory
 from gradient_operator.datasets.restore import restore
 from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.store import BlobStore
@@ -32,6 +34,13 @@ def manifest(store: BlobStore, entries: int) -> Version:
     return version
 
 
+def memory(task: dict[str, Any], location: StorageLocation) -> TreeMemory | None:
+    """As `gradient dataset put` has it, if the task names a folder for it."""
+    if "memory" not in task:
+        return None
+    return TreeMemory(Path(task["memory"]), location, Path(task["path"]))
+
+
 def peak() -> int:
     """Highest resident memory since the start, in bytes; getrusage would count the parent's."""
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -48,7 +57,13 @@ def main() -> None:
     concurrency = task.get("concurrency", 8)
     started = time.monotonic()
     if task["do"] == "snapshot":
-        version = snapshot(store, task["path"], base=task.get("base", ()), concurrency=concurrency)
+        version = snapshot(
+            store,
+            task["path"],
+            base=task.get("base", ()),
+            concurrency=concurrency,
+            memory=memory(task, location),
+        )
     elif task["do"] == "manifest":
         version = manifest(store, task["entries"])
     else:

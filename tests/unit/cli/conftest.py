@@ -21,7 +21,7 @@ def cluster(client):
 
 
 @pytest.fixture
-def gradient(client, monkeypatch, capfd):
+def gradient(client, monkeypatch, capfd, tmp_path):
     """Run a command; gives exit code, standard output and standard error."""
 
     @asynccontextmanager
@@ -30,6 +30,7 @@ def gradient(client, monkeypatch, capfd):
 
     monkeypatch.setattr(cluster_module, "connect", connect)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("GRADIENT_DEBUG", raising=False)
 
     def run(*arguments):

@@ -134,8 +134,12 @@ class ManifestWriter:
         self._locators.seek(0)
         shutil.copyfileobj(self._locators, self._content)
         digest = self._hash.hexdigest()
-        store.put(manifest_key(digest), _contents(self._content))
+        store.put(manifest_key(digest), self.contents())
         return Version(digest=digest, bytes=self._bytes, files=self._files)
+
+    def contents(self) -> Data:
+        """The manifest as `store` has written it; valid until this writer is closed."""
+        return _contents(self._content)
 
     def _write(self, line: bytes) -> None:
         self._hash.update(line)

@@ -43,13 +43,14 @@ from gradient_operator.datasets.manifest import ManifestWriter, Version
 from gradient_operator.datasets.paths import display
 from gradient_operator.datasets.pool import TransferPool
 from gradient_operator.datasets.progress import ProgressMeter
+from gradient_operator.datasets.remembered import Memory, TreeMemory, look
 from gradient_operator.datasets.reuse import ReuseIndex
 from gradient_operator.datasets.sweeps import wait_for_sweeps
 from gradient_operator.datasets.verify import note_blobs, present
 from gradient_operator.datasets.walk import OpenFile, changed, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gradient_operator.datasets.store import BlobStore
 
@@ -66,11 +67,13 @@ def snapshot(
     missing_ok: bool = False,
     concurrency: int = 8,
     progress: ProgressMeter | None = None,
+    memory: TreeMemory | None = None,
 ) -> Version:
     """Store the directory `source` as a version and return it.
 
     `base` are digests of versions whose small files need not be sent again. With `missing_ok` a
-    directory that does not exist is an empty version. Memory: about 16 MiB times `concurrency`.
+    directory that does not exist is an empty version. With a `memory` of this machine a directory
+    that has not changed since is not read again. Memory: about 16 MiB times `concurrency`.
 
     Raises:
         TreeError: the directory holds something that a version cannot hold, or it changes.
@@ -80,13 +83,18 @@ def snapshot(
         FileNotFoundError: there is no such directory.
     """
     store.ensure_format()
+    seen = look(source) if memory is not None else None
+    if memory is not None and seen is not None:
+        version = _recalled(store, memory.recall(seen), concurrency, progress)
+        if version is not None:
+            return version
     for attempt in range(_PASSES):
         # What a sweep took away while we relied on it is sent in the next pass.
         work = _Upload(store, base if attempt == 0 else (), concurrency, progress)
-        version, blobs = work.run(source, missing_ok=missing_ok)
-        wait_for_sweeps(store)
-        wanted = {**blobs, manifest_key(version.digest): 1}
-        if present(store, wanted, concurrency=concurrency):
+        version, blobs, manifest = work.run(source, missing_ok=missing_ok, keep=memory is not None)
+        if _is_stored(store, version, blobs, concurrency):
+            if memory is not None and seen is not None and seen.is_settled and look(source) == seen:
+                memory.keep(seen, Memory(version, blobs, manifest))
             return version
         progress = None
         _log.warning("objects of %s were collected meanwhile: sending them again", version.digest)
@@ -95,6 +103,28 @@ def snapshot(
         "the bucket, or another program that deletes below the prefix.",
         reason="ObjectsVanish",
     )
+
+
+def _recalled(
+    store: BlobStore, known: Memory | None, concurrency: int, progress: ProgressMeter | None
+) -> Version | None:
+    """Make what is remembered a version again, if the bucket still holds all of it."""
+    if known is None:
+        return None
+    store.put(manifest_key(known.version.digest), known.manifest)  # young, so no sweep takes it
+    if not _is_stored(store, known.version, known.blobs, concurrency):
+        return None
+    if progress is not None:
+        progress.add(files=known.version.files, size=known.version.bytes)
+    return known.version
+
+
+def _is_stored(
+    store: BlobStore, version: Version, blobs: Mapping[str, int], concurrency: int
+) -> bool:
+    """Whether all is there and stays there, once the manifest has been written."""
+    wait_for_sweeps(store)
+    return present(store, {**blobs, manifest_key(version.digest): 1}, concurrency=concurrency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +137,12 @@ class _Upload:
     progress: ProgressMeter | None
 
     def run(
-        self, source: str | os.PathLike[str], *, missing_ok: bool
-    ) -> tuple[Version, dict[str, int]]:
-        """Send everything and write the manifest; gives the blobs that it needs, with sizes."""
+        self, source: str | os.PathLike[str], *, missing_ok: bool, keep: bool
+    ) -> tuple[Version, dict[str, int], bytes]:
+        """Send everything and write the manifest.
+
+        Gives the blobs that the version needs, with their sizes, and with `keep` the manifest.
+        """
         reuse = ReuseIndex(self.store, self.base)
         with ExitStack() as stack:
             manifest = stack.enter_context(ManifestWriter())
@@ -124,7 +157,8 @@ class _Upload:
                 if not missing_ok:
                     raise
             work.finish()
-            return manifest.store(self.store), work.blobs
+            version = manifest.store(self.store)
+            return version, work.blobs, bytes(manifest.contents()) if keep else b""
 
 
 class _Pack:

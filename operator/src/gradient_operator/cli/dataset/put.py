@@ -15,6 +15,7 @@ from gradient_operator.cli.options import Target, target_options
 if TYPE_CHECKING:
     from gradient_operator.cli.dataset.storage import Storage
     from gradient_operator.datasets.manifest import Version
+    from gradient_operator.datasets.remembered import TreeMemory
     from gradient_operator.datasets.store import BlobStore
     from gradient_operator.workflow.references import DatasetReference
 
@@ -31,7 +32,8 @@ def command(
     """Upload a directory as a new version.
 
     A dataset that does not exist is made. Files that the storage has already are not sent
-    again; the same content is the same version.
+    again, and a directory that has not changed since it was put is not read again; the same
+    content is the same version.
     """
     from gradient_operator.cli.cluster import run_async
 
@@ -40,12 +42,28 @@ def command(
         raise CommandError(f"{directory} is not a directory: give the one that holds the files.")
     storage, base = run_async(prepare(reference, target))
     with open_store(storage, endpoint=endpoint, target=target) as store:
-        made = send(store, directory, reference, base)
+        memory = remembered(storage, directory)
+        made = send(store, directory, reference, base, memory=memory)
     commit_version(reference, made, message, shown=str(directory), target=target)
 
 
+def remembered(storage: Storage, directory: Path) -> TreeMemory | None:
+    """What is known of this directory from an earlier `put`, in the user's cache."""
+    from gradient_operator.datasets.remembered import TreeMemory
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111
+    if not cache.is_absolute():  # a user without a home
+        return None
+    return TreeMemory(cache / "gradient" / "trees", storage.location, directory)
+
+
 def send(
-    store: BlobStore, directory: Path, reference: DatasetReference, base: list[str]
+    store: BlobStore,
+    directory: Path,
+    reference: DatasetReference,
+    base: list[str],
+    *,
+    memory: TreeMemory | None = None,
 ) -> Version:
     """Upload a directory while somebody watches."""
     from gradient_operator.cli.dataset.transfer import transfer
@@ -53,7 +71,7 @@ def send(
     from gradient_operator.datasets.snapshot import snapshot
 
     return transfer(
-        lambda meter: snapshot(store, directory, base=base, progress=meter),
+        lambda meter: snapshot(store, directory, base=base, progress=meter, memory=memory),
         title=f"Uploading {reference.name}",
         total=_size(directory),
         console=make_console(stderr=True),

@@ -1,0 +1,180 @@
+"""Shows what the data bench found: for a terminal, for the documentation, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.bench.data.contest import OURS
+from tests.bench.data.trees import MIB
+from tests.bench.statistics import spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.bench.data.clients import Measured
+    from tests.bench.data.contest import Found, Turn
+    from tests.bench.machine import Machine
+
+_GIB: Final = 1024 * MIB
+_INTRODUCTION: Final = """\
+# Data
+
+How fast trees of random bytes get into one SeaweedFS and out again, by
+{programs}, all on one machine and one disk, each client a process of its own, one after
+the other, in reverse order every second round; what was written is on disk before the next one
+starts. Ours checks every digest in both directions and makes an immutable version; the others copy.
+
+* Rates are medians of all rounds with the smallest and the largest value in parentheses. CPU is the
+  client's, per GiB moved; memory is its highest resident size.
+* "Of the limit" is the time that nobody can beat, SHA-256 of the same bytes on all processors or
+  bare requests of 16 MiB to the same server by the same client library, whichever is longer,
+  divided by ours.
+* "Again" uploads the unchanged tree a second time: in a Pod, which knows the version before but has
+  to read every file, and by `gradient dataset put`, which remembers what the directory was.
+"""
+_PROGRAMS: Final = {
+    OURS: "ours",
+    "rclone": "rclone 1.75.2",
+    "s5cmd": "s5cmd 2.3.0",
+    "boto3": "boto3 1.44.5",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The circumstances of one call."""
+
+    date: str
+    command: str
+    machine: Machine
+    minutes: float
+    rounds: int
+
+
+def text(about: About, found: Sequence[Found]) -> str:
+    """For a terminal."""
+    return "\n\n".join([_circumstances(about), *map(_section, found)])
+
+
+def part(about: About, found: Sequence[Found]) -> str:
+    """For `docs/benchmarks.md`."""
+    clients = dict.fromkeys(turn.client for item in found for turn in item.turns)
+    programs = ", ".join(_PROGRAMS[client] for client in sorted(clients, key=list(_PROGRAMS).index))
+    introduction = _INTRODUCTION.format(programs=programs)
+    command = f"```sh\n{about.command}\n```"
+    return "\n\n".join([introduction.strip(), command, text(about, found)])
+
+
+def dump(about: About, found: Sequence[Found]) -> dict[str, Any]:
+    """For JSON: every value of every round."""
+    return {
+        "date": about.date,
+        "command": about.command,
+        "machine": about.machine.dump(),
+        "loads": {
+            item.load.key: {
+                "turns": [asdict(turn) for turn in item.turns],
+                "limits": [asdict(limits) for limits in item.limits],
+                "problems": item.problems,
+            }
+            for item in found
+        },
+    }
+
+
+def _circumstances(about: About) -> str:
+    machine = about.machine
+    rounds = f"{about.rounds} round{'s' if about.rounds > 1 else ''}, {about.minutes:.1f} minutes"
+    lines = [
+        f"* {about.date}; commit {machine.commit}",
+        f"* Python {machine.python}, Linux {machine.kernel}",
+        f"* {machine.cores} cores ({machine.processor}), {machine.memory_gib:g} GiB for all",
+        f"* {rounds}; load average before the start: {machine.load_average:.2f}",
+    ]
+    if machine.busy:
+        lines.append("* **the machine was busy with other work**: these figures mean little")
+    return "\n".join(lines)
+
+
+def _section(found: Found) -> str:
+    load = found.load
+    by_files = load.bytes / load.count < MIB
+    unit, amount = ("files/s", load.count) if by_files else ("MiB/s", load.bytes / MIB)
+    names = dict.fromkeys(turn.client for turn in found.turns)
+    head = ("client", f"up {unit}", "CPU s/GiB", "MiB", f"down {unit}", "CPU s/GiB", "MiB")
+    rows = [
+        (
+            name,
+            *_cells(found, name, amount, lambda turn: turn.up),
+            *_cells(found, name, amount, lambda turn: turn.down),
+        )
+        for name in sorted(names, key=list(_PROGRAMS).index)
+    ]
+    parts = [f"## {load.title}", _table([head, *rows])]
+    parts += ["\n".join(f"* {line}" for line in _remarks(found))]
+    parts += ["\n".join(f"* **failed**: {_short(problem)}" for problem in found.problems)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _short(problem: str) -> str:
+    return " ".join(problem.split())[:200]
+
+
+def _cells(
+    found: Found, client: str, amount: float, pick: Callable[[Turn], Measured]
+) -> tuple[str, ...]:
+    turns = [pick(turn) for turn in found.of(client)]
+    rates = spread([amount / turn.seconds for turn in turns])
+    cpu = spread([turn.cpu / (found.load.bytes / _GIB) for turn in turns])
+    if rates is None or cpu is None:
+        return ("", "", "")
+    rate = f"{rates.median:,.0f}"
+    if len(turns) > 1:
+        rate += f" ({rates.low:,.0f} to {rates.high:,.0f})"
+    return rate, f"{cpu.median:.1f}", f"{max(turn.peak for turn in turns) / MIB:,.0f}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
+    return "\n".join(lines)
+
+
+def _remarks(found: Found) -> Iterator[str]:
+    ours = found.of(OURS)
+    if not ours:
+        return
+    others = {turn.client for turn in found.turns} - {OURS}
+    for word, pick, limit in (
+        ("up", lambda turn: turn.up.seconds, lambda limits: max(limits.hash, limits.put)),
+        ("down", lambda turn: turn.down.seconds, lambda limits: max(limits.hash, limits.get)),
+    ):
+        mine = _median(pick(turn) for turn in ours)
+        line = f"{word}: {_median(map(limit, found.limits)) / mine:.2f} of the limit"
+        times = {client: _median(map(pick, found.of(client))) for client in others}
+        if times:
+            best = min(times, key=times.__getitem__)
+            line += f"; {times[best] / mine:.2f} times as fast as {best}, the best of the others"
+        yield line
+    first = _median(turn.up.seconds for turn in ours)
+    again = _median(turn.again.seconds for turn in ours if turn.again is not None)
+    put = _median(turn.put_again.seconds for turn in ours if turn.put_again is not None)
+    yield (
+        f"again, of the first upload's {first:.2f} s: {again / first:.0%} in a Pod "
+        f"({again:.2f} s), {put / first:.0%} by `gradient dataset put` ({put:.2f} s)"
+    )
+    yield (
+        f"limits: SHA-256 {_median(limits.hash for limits in found.limits):.2f} s, bare PUT "
+        f"{_median(limits.put for limits in found.limits):.2f} s, bare GET "
+        f"{_median(limits.get for limits in found.limits):.2f} s"
+    )
+
+
+def _median(values: Any) -> float:
+    found = spread(list(values))
+    return found.median if found is not None else float("nan")
