@@ -130,6 +130,29 @@ def test_a_disruption_counts_while_it_is_true(status, reason):
     assert project_pod(bare(conditions=[condition])).disruption == reason
 
 
+def test_a_disruption_has_its_time():
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "TerminationByKubelet",
+        "lastTransitionTime": "2026-01-31T12:00:05Z",
+    }
+    assert project_pod(bare(conditions=[condition])).disrupted_at == NOON + 5
+
+
+@pytest.mark.parametrize(
+    ("ready", "containers", "unheard"),
+    [("True", "True", False), ("False", "False", False), ("False", "True", True)],
+    ids=["runs", "main has ended", "its node stopped reporting"],
+)
+def test_a_pod_whose_node_stopped_reporting_is_unheard(ready, containers, unheard):
+    conditions = [
+        {"type": "Ready", "status": ready},
+        {"type": "ContainersReady", "status": containers},
+    ]
+    assert project_pod(bare(conditions=conditions)).unheard is unheard
+
+
 def test_an_eviction_has_reason_and_message():
     record = project_pod(bare(phase="Failed", reason="Evicted", message="disk"))
     assert (record.phase, record.reason, record.message) == ("Failed", "Evicted", "disk")

@@ -25,7 +25,24 @@ def test_a_deletion_does_not_shorten_an_upload():
     assert limit_of(pod).at == 100 + 600 + 120
 
 
-def test_a_deleted_pod_on_a_silent_node_is_given_up():
+def test_an_upload_on_a_lost_node_is_given_up_once_its_pod_is_to_go():
+    pod = make_pod(
+        main=ended(0, at=100), uploader=running(), deletion_at=3_800.0, deletion_grace=3_600
+    )
+    limit = ending.limit(pod, upload_seconds=600, silent=True)
+    assert limit.at == 200
+    assert (limit.failure.kind, limit.failure.reason) == (FailureClass.NODE_LOST, "NodeLost")
+    assert "node cpu-1 was lost" in limit.failure.message
+
+
+def test_a_job_on_a_lost_node_is_given_up_with_its_pod_and_not_before():
+    pod = make_pod(main=running(), unheard=True)
+    assert limit_of(pod) is None
+    given_up = make_pod(main=running(), unheard=True, deletion_at=3_800.0, deletion_grace=3_600)
+    assert limit_of(given_up).at == 200
+
+
+def test_a_pod_that_is_deleted_and_not_heard_of_is_given_up():
     limit = limit_of(make_pod(main=running(), deletion_at=130.0))
     assert limit.at == 130 + 120
     assert limit.failure.kind is FailureClass.NODE_LOST

@@ -75,6 +75,19 @@ def test_a_result_that_did_not_fit_has_to_be_read():
     assert judge(pod, UploadResult(truncated=True)) == Unread()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"deletion_at": 131.0, "deletion_grace": 30},
+        {"disruption": "EvictionByEvictionAPI", "disrupted_at": 101.0},
+    ],
+    ids=["deleted", "evicted"],
+)
+def test_what_happens_to_a_pod_after_main_has_ended_well_changes_nothing(changes):
+    pod = uploading(phase="Succeeded", uploader=ended(0, at=140), **changes)
+    assert judge(pod, RESULT) == Done(RESULT)
+
+
 BROKEN = {
     "main exits with a code": (
         failed_pod(code=3, main=ended(3, message="line 1\nboom\n")),
@@ -183,6 +196,34 @@ BROKEN = {
             "Evicted",
             "it was evicted from cpu-1: The node was low on resource: ephemeral-storage.",
         ),
+    ),
+    "the outputs grow beyond their limit": (
+        failed_pod(
+            reason="Evicted",
+            message='Usage of EmptyDir volume "outputs" exceeds the limit "10Mi". ',
+            main=ended(137),
+        ),
+        None,
+        (
+            FailureClass.USER,
+            "OutputsTooLarge",
+            (
+                "it wrote more than 10Mi under /outputs and was stopped: raise "
+                "policy.outputsSize, or write less"
+            ),
+        ),
+    ),
+    "main ends well because its Pod is deleted": (
+        uploading(
+            phase="Succeeded", uploader=ended(0, at=101), deletion_at=130.0, deletion_grace=30
+        ),
+        RESULT,
+        (FailureClass.DELETED, "PodDeleted", "Pod w-a-1-hash was deleted"),
+    ),
+    "main ends well because its node shuts down": (
+        make_pod(phase="Failed", main=ended(0), disruption="TerminationByKubelet", disrupted_at=99),
+        None,
+        (FailureClass.EVICTED, "Evicted", "it was evicted from cpu-1: TerminationByKubelet"),
     ),
     "evicted before any container was known": (
         make_pod(phase="Failed", reason="Evicted", message="Too full.", main=None),

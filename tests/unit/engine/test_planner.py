@@ -171,6 +171,44 @@ class TestFailing:
         pod = make_pod(main=ended(1), has_uploader=True, uploader=running())
         assert AbortUpload("a", "uid-a-1") in look(single(), pod).actions
 
+    def test_nor_is_that_of_an_attempt_that_is_over(self):
+        pod = make_pod(main=ended(1), has_uploader=True, uploader=running())
+        ledger = {"a": JobRecord(P.RUNNING, 2)}
+        found = look(single(), pod, make_pod(attempt=2, main=running()), ledger=ledger)
+        assert found.actions == (AbortUpload("a", "uid-a-1"),)
+
+    def test_a_job_that_does_not_stop_when_its_pod_is_deleted_is_shown_and_waited_for(self):
+        pod = make_pod(main=running(), deletion_at=NOW + 3_600, deletion_grace=3_600)
+        found = look(single(), pod)
+        assert found.actions == ()
+        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.RUNNING, "PodDeleted")
+        assert "has 3600 s to stop" in found.ledger["a"].message
+        assert found.wake_at == NOW + 3_600 + 120
+
+    def test_a_deletion_during_the_upload_leaves_the_upload_alone(self):
+        pod = make_pod(
+            main=ended(0, at=900),
+            has_uploader=True,
+            uploader=running(),
+            deletion_at=NOW + 3_600,
+            deletion_grace=3_600,
+        )
+        assert look(single(), pod).actions == ()
+
+    def test_a_node_that_is_not_heard_of_is_shown_and_waited_for(self):
+        found = look(single(), make_pod(main=running(), unheard=True))
+        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.RUNNING, "NodeUnreachable")
+        assert "kubectl describe node cpu-1" in found.ledger["a"].message
+        assert found.actions == ()
+
+    def test_once_its_pods_are_given_up_the_job_is_run_again(self):
+        pod = make_pod(
+            main=ended(0, at=900), has_uploader=True, uploader=running(), deletion_at=NOW + 60
+        )
+        found = look(single(), pod, silent_nodes=frozenset({"cpu-1"}), now=NOW + 61)
+        assert [each.reason for _, each in found.failures] == ["NodeLost"]
+        assert found.ledger["a"].phase is P.PENDING
+
     def test_an_image_that_cannot_be_pulled_fails_the_attempt_after_a_while(self):
         pod = make_pod(main=waiting("ImagePullBackOff", "no such image"))
         early = look(single(), pod, now=500.0)

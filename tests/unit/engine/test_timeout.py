@@ -106,10 +106,10 @@ class TestStop:
         found = plan(make_observation(limited().compile(), seen, ledger=ledger), DUE)
         assert found.ledger["a"].reason == "PodDeleted"
 
-    def test_its_upload_is_told_to_stop(self):
+    def test_its_upload_is_told_to_stop_and_not_waited_for(self):
         found = look(stopped(0), DUE + 9)
         assert found.actions == (AbortUpload("a", "uid-a-1"),)
-        assert found.ledger["a"].phase is P.UPLOADING
+        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.FAILED, "TimedOut")
 
     def test_a_node_that_does_not_answer_holds_it_up_for_a_while_only(self):
         seen = pod(deletion_at=DUE + 30, deletion_grace=30)

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.model import VolumeRecord
 from gradient_operator.pods.build import build_pod
 from gradient_operator.pods.request import ClaimedInput, FetchedInput, StringValue
@@ -31,6 +32,15 @@ def test_every_golden_pod_has_its_case():
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_request_always_gives_the_same_pod(name):
     assert yaml.safe_dump(build_pod(CASES[name])) == yaml.safe_dump(build_pod(CASES[name]))
+
+
+def test_a_limit_of_the_outputs_bounds_them_and_is_kept_free_for_them():
+    policy = Policy(outputs_size="20Gi")
+    pod = build_pod(request(make_workflow().job("a").container(), policy=policy))
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    assert volumes["outputs"] == {"name": "outputs", "emptyDir": {"sizeLimit": "20Gi"}}
+    assert volumes["inputs"] == {"name": "inputs", "emptyDir": {}}
+    assert main_of(pod)["resources"]["requests"]["ephemeral-storage"] == "20Gi"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

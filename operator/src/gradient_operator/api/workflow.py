@@ -249,8 +249,11 @@ class Policy(Open):
     """How long jobs may wait, start and run, and how long the whole run may take."""
     jobs: Annotated[dict[Name, JobPolicy], Field(max_length=MAX_JOBS)] = {}
     """What holds for single jobs instead, by their names; for all combinations of a matrix."""
-    upload_seconds: int = Field(default=3_600, ge=60, le=86_400)
+    upload_seconds: int = Field(default=3_600, ge=10, le=86_400)
     """How long the upload of a job's outputs may take."""
+    outputs_size: Quantity | None = None
+    """How much a job may write under `/outputs`, volumes not counted; a job that writes more is
+    stopped and has failed. So much of the node's disk is kept for it."""
     secret_name: ObjectName = "gradient-secrets"
     """The Secret whose keys `secret:KEY` refers to."""
     volumes: VolumePolicy = VolumePolicy()

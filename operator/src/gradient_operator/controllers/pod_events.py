@@ -1,7 +1,9 @@
 """Asks why a Pod's containers do not start: of mounts the kubelet speaks in Events alone."""
 
+from collections.abc import Iterable
 from typing import Final
 
+from gradient_operator.controllers.run_state import RunState
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.resources import CORE_EVENTS
@@ -12,6 +14,26 @@ PAUSE: Final = 10.0
 """Seconds between two rounds of questions about the Pods of one run."""
 AT_ONCE: Final = 3
 """Pods that one round asks about, those that have waited longest first."""
+
+
+async def ask(
+    client: KubeClient, state: RunState, pods: Iterable[PodRecord], *, now: float
+) -> float | None:
+    """Read the Events of Pods that were scheduled a while ago and still have no container.
+
+    Few of them at a time: where a thousand are slow to start, they have one reason. What is found
+    goes into the state; answers in how many seconds to ask again, if at all.
+    """
+    silent = [pod for pod in pods if pod.silent and pod.scheduled_at is not None]
+    if not silent:
+        return None
+    due = max(min(pod.scheduled_at or now for pod in silent) + PATIENCE, state.asked_at + PAUSE)
+    if due <= now:
+        due, state.asked_at = now + PAUSE, now
+        oldest = sorted(silent, key=lambda pod: pod.scheduled_at or now)
+        for pod in oldest[:AT_ONCE]:
+            state.mount_problems[pod.uid] = await latest_warning(client, pod)
+    return due - now
 
 
 async def latest_warning(client: KubeClient, pod: PodRecord) -> str:

@@ -49,6 +49,12 @@ def project_pod(pod: Mapping[str, Any]) -> PodRecord:
             scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else ""
         ),
         disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
+        disrupted_at=(
+            parse_time(disruption.get("lastTransitionTime"))
+            if disruption.get("status") == "True"
+            else None
+        ),
+        unheard=_unheard(conditions),
         deletion_at=parse_time(metadata.get("deletionTimestamp")),
         deletion_grace=metadata.get("deletionGracePeriodSeconds", 0),
         held=names.FINALIZER_RESULT in metadata.get("finalizers", ()),
@@ -65,6 +71,15 @@ def project_pod(pod: Mapping[str, Any]) -> PodRecord:
         fetch=containers.get(names.CONTAINER_FETCH),
         uploader=containers.get(names.CONTAINER_UPLOADER),
     )
+
+
+def _unheard(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the cluster says of a Pod whose containers are ready that it is not.
+
+    The node lifecycle controller does so when a node stops reporting; the kubelet takes it back.
+    """
+    ready, containers = conditions.get("Ready", {}), conditions.get("ContainersReady", {})
+    return ready.get("status") == "False" and containers.get("status") == "True"
 
 
 def _containers(status: Mapping[str, Any]) -> dict[str, ContainerRecord]:

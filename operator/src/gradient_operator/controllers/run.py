@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from gradient_operator.controllers import (
+    node_health,
     pod_events,
     run_hold,
     run_observation,
@@ -236,7 +237,7 @@ class RunController:
         if not state.decisions_recorded:
             await self.writer.write(view, state)
         await self._hold(view, state)
-        await self._ask_about_starting(key, view, state)
+        await self._ask(key, view, state)
         before = state.ledger
         found = await self._confirmed_plan(view, state)
         error: Exception | None = None
@@ -297,30 +298,16 @@ class RunController:
         )
         return plan(seen, now)
 
-    async def _ask_about_starting(self, key: Key, view: RunView, state: RunState) -> None:
-        """Read the Events of Pods that were scheduled a while ago and still have no container.
-
-        Few of them at a time: where a thousand are slow to start, they have one reason.
-        """
-        services, now = self._services, self._services.clock()
-        silent = [
-            pod
-            for pod in self._pods_of(view).values()
-            if pod.silent and pod.scheduled_at is not None
+    async def _ask(self, key: Key, view: RunView, state: RunState) -> None:
+        """Ask about Pods of which the API server alone does not tell enough."""
+        services, pods = self._services, self._pods_of(view).values()
+        pauses = [
+            await pod_events.ask(services.client, state, pods, now=services.clock()),
+            await node_health.ask(services.client, state, pods, now=services.clock()),
         ]
-        if not silent:
-            return
-        due = max(
-            min(pod.scheduled_at or now for pod in silent) + pod_events.PATIENCE,
-            state.asked_at + pod_events.PAUSE,
-        )
-        if due <= now:
-            due, state.asked_at = now + pod_events.PAUSE, now
-            oldest = sorted(silent, key=lambda pod: pod.scheduled_at or now)
-            for pod in oldest[: pod_events.AT_ONCE]:
-                said = await pod_events.latest_warning(services.client, pod)
-                state.mount_problems[pod.uid] = said
-        services.queue.add_after(key, due - now)
+        for pause in pauses:
+            if pause is not None:
+                services.queue.add_after(key, pause)
 
     async def _confirmed_plan(self, view: RunView, state: RunState) -> Plan:
         """A Pod that the cache lacks may only be late: ask before an attempt is given up."""

@@ -232,7 +232,11 @@ class Applier:
 
     async def _abort(self, state: RunState, pod_uid: str) -> bool:
         if self.store is not None and state.provider is None and pod_uid not in state.aborted:
-            await self.store.abort(pod_uid)
+            try:
+                await self.store.abort(pod_uid)
+            except DatasetError as error:
+                # Storage that is away comes back, and with it the upload: it is told then.
+                raise KubeError(f"cannot tell an uploader to stop: {error}") from error
             state.aborted.add(pod_uid)
         return False
 

@@ -41,6 +41,7 @@ def observe(
         mount_problems=state.mount_problems,
         storage_problem=storage_problem,
         problems=state.problems,
+        silent_nodes=state.silent_nodes,
         cancel=view.cancel,
         cancel_grace=view.cancel_grace,
         suspended=view.suspended,

@@ -62,6 +62,10 @@ class RunState:
     """What the kubelet said of Pods that do not start, by UID."""
     asked_at: float = 0.0
     """When the Events of such Pods were read last, in seconds since the epoch."""
+    silent_nodes: frozenset[str] = frozenset()
+    """Nodes that have stopped reporting, of Pods that should end."""
+    nodes_asked_at: float = 0.0
+    """When these nodes were asked for last."""
     problems: dict[str, str] = field(default_factory=dict)
     """Why the API server refused a job's Pod or model."""
     phase: RunPhase = RunPhase.PENDING

@@ -17,7 +17,6 @@ from gradient_operator.api import names
 from gradient_operator.config import DefaultStorage, OperatorConfig
 from gradient_operator.controllers.services import Definitions
 from gradient_operator.datasets.credentials import read_credentials
-from gradient_operator.datasets.errors import DatasetError
 from gradient_operator.datasets.layout import run_key
 from gradient_operator.datasets.location import StorageLocation
 from gradient_operator.datasets.pool import Cancellation
@@ -134,11 +133,12 @@ class DefaultStore:
         return await asyncio.to_thread(lambda: read_result(self._open(), reference))
 
     async def abort(self, pod_uid: str) -> None:
-        """Tell the uploader of a Pod to stop; trouble is logged, the upload then just goes on."""
-        try:
-            await asyncio.to_thread(lambda: self._open().put(run_key(pod_uid, "abort"), b"{}"))
-        except (DatasetError, OSError) as error:
-            logger.warning("cannot tell the uploader of Pod %s to stop: %s", pod_uid, error)
+        """Tell the uploader of a Pod to stop, in one try.
+
+        Raises:
+            DatasetError: the mark cannot be written: the upload just goes on.
+        """
+        await asyncio.to_thread(lambda: self.impatient().put(run_key(pod_uid, "abort"), b"{}"))
 
     def impatient(self) -> BlobStore:
         """The bucket, for those who try again later themselves.

@@ -7,7 +7,6 @@ from typing import Any
 from gradient_operator.engine import clocks, ending, full_disk, starting, timeout
 from gradient_operator.engine.holding import Hold, find_hold, held_claims
 from gradient_operator.engine.model import (
-    AbortUpload,
     CommitOutputs,
     DeletePod,
     Failure,
@@ -24,7 +23,13 @@ from gradient_operator.engine.outcome import Broken, Done, Going, Outcome, Unrea
 from gradient_operator.engine.starting import Limit
 from gradient_operator.engine.step import Step
 from gradient_operator.engine.stopping import Stop
-from gradient_operator.engine.waiting import Waiting, why, why_not_mounted
+from gradient_operator.engine.waiting import (
+    Waiting,
+    being_deleted,
+    no_contact,
+    why,
+    why_not_mounted,
+)
 from gradient_operator.workflow.model import CompiledJob
 from gradient_operator.workflow.references import version_id
 
@@ -58,8 +63,7 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
         case Going(phase):
             return _going(step, job, _updated(record, phase=phase, **facts), pod)
         case Broken(failure):
-            if pod.uploader is not None and pod.uploader.running:
-                step.actions.append(AbortUpload(job.name, pod.uid))
+            step.abort(pod)
             explained = full_disk.explain(failure, job, step.seen)
             return step.fail(job, replace(record, **facts), explained)
         case Unread():
@@ -121,7 +125,11 @@ def _in_time(step: Step, pod: PodRecord, outcome: Outcome) -> Outcome:
     """The outcome, or a failure once a Pod that should have ended is overdue."""
     if not isinstance(outcome, Going):
         return outcome
-    limit = ending.limit(pod, upload_seconds=step.seen.policy.upload_seconds)
+    limit = ending.limit(
+        pod,
+        upload_seconds=step.seen.policy.upload_seconds,
+        silent=pod.node in step.seen.silent_nodes,
+    )
     if limit is None:
         return outcome
     if limit.at > step.now:
@@ -168,6 +176,10 @@ def _named_versions(job: CompiledJob, found: Mapping[str, OutputRecord]) -> dict
 
 def _waiting(seen: Observation, pod: PodRecord, phase: JobPhase, home: str) -> Waiting | None:
     """What an attempt under way waits for; None: it works."""
+    if pod.unheard and not pod.deleting:
+        return no_contact(pod)
+    if pod.deleting and phase is JobPhase.RUNNING:
+        return being_deleted(pod)
     stuck = Waiting("StorageUnavailable", seen.storage_problem) if seen.storage_problem else None
     if phase is JobPhase.UPLOADING:
         return stuck
@@ -212,7 +224,7 @@ def _stopped(step: Step, record: JobRecord, pod: PodRecord, end: Stop, *, going:
 
     One that had ended well before is not stopped: perhaps its outputs were committed already.
     """
-    _end(step, pod, grace=step.seen.cancel_grace if step.seen.cancel else None)
+    step.stop([pod], grace=step.seen.cancel_grace if step.seen.cancel else None)
     if going and pod.node and not pod.terminal:
         return replace(
             record,
@@ -239,17 +251,10 @@ def _timed_out(
     failure: Failure,
 ) -> JobRecord:
     """Stop an attempt that ran too long; it has failed once nothing of it runs any more."""
-    _end(step, pod)
+    step.stop([pod])
     if going and pod.node and not pod.terminal:
         return replace(record, phase=_phase_of(pod), reason=failure.reason, message=failure.message)
     return step.fail(job, record, failure)
-
-
-def _end(step: Step, pod: PodRecord, *, grace: int | None = None) -> None:
-    """Have a Pod stopped, and its upload; `grace` in seconds, for its main."""
-    step.stop([pod], grace=grace)
-    if pod.main_ended and pod.uploader is not None and pod.uploader.running:
-        step.actions.append(AbortUpload(pod.job, pod.uid))
 
 
 def _phase_of(pod: PodRecord) -> JobPhase:

@@ -4,6 +4,7 @@ Read from the condition `DisruptionTarget` and from `status.reason`, which the s
 controllers and the kubelet write (Kubernetes 1.29 to 1.34), and from the deletion of the Pod.
 """
 
+import re
 from typing import Final
 
 from gradient_operator.engine.model import ContainerRecord, Failure, FailureClass, PodRecord
@@ -18,6 +19,9 @@ _OWN_USE: Final = (
     "Usage of EmptyDir volume",
 )
 """What the kubelet says when it evicts a Pod for more disk than the Pod itself was allowed."""
+_OUTPUTS_LIMIT: Final = re.compile(
+    r'Usage of EmptyDir volume "outputs" exceeds the limit "(?P<limit>[^"]+)"'
+)
 _REFUSED: Final = frozenset(
     {
         "AppArmor",
@@ -36,6 +40,13 @@ _REFUSED: Final = frozenset(
 
 def disruption(pod: PodRecord) -> Failure | None:
     """How the cluster ended this Pod; None: it did not."""
+    outputs = _OUTPUTS_LIMIT.search(pod.message)
+    if pod.reason == "Evicted" and outputs:
+        text = (
+            f"it wrote more than {outputs['limit']} under /outputs and was stopped: raise "
+            "policy.outputsSize, or write less"
+        )
+        return Failure(FailureClass.USER, "OutputsTooLarge", text)
     if pod.reason == "Evicted" and any(text in pod.message for text in _OWN_USE):
         text = f"it wrote more to the node's disk than it may: {pod.message}"
         return Failure(FailureClass.USER, "EphemeralStorage", text)

@@ -14,8 +14,16 @@ MARGIN_SECONDS: Final = 120.0
 """What the kubelet gets beyond each deadline: for its own work, and for clocks that differ."""
 
 
-def limit(pod: PodRecord, *, upload_seconds: int) -> Limit | None:
-    """The limit that applies to a Pod under way, if any; `upload_seconds` is its grace period."""
+def limit(pod: PodRecord, *, upload_seconds: int, silent: bool = False) -> Limit | None:
+    """The limit that applies to a Pod under way, if any; `upload_seconds` is its grace period.
+
+    `silent` is whether its node has stopped reporting. If its Pod is to go as well, the cluster has
+    given it up: there is nothing to wait for.
+    """
+    told = pod.told_to_stop_at
+    if told is not None and (silent or pod.unheard):
+        text = f"node {pod.node} was lost: it does not answer, and its Pods were given up"
+        return Limit(told, Failure(FailureClass.NODE_LOST, "NodeLost", text))
     if pod.main is not None and pod.main.finished_at is not None:
         # A deletion does not shorten an upload that has begun.
         text = f"the upload has not ended {upload_seconds} s after the job did"

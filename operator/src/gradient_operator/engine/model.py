@@ -178,6 +178,9 @@ class PodRecord:
     scheduled_at: float | None = None
     unschedulable: str = ""
     disruption: str = ""
+    disrupted_at: float | None = None
+    unheard: bool = False
+    """Whether the cluster has lost contact with its node while its containers ran."""
     deletion_at: float | None = None
     """When its deletion is due (the request plus the grace period); None: it is not deleted."""
     deletion_grace: int = 0
@@ -211,6 +214,14 @@ class PodRecord:
     def deleting(self) -> bool:
         """Whether somebody has asked for its deletion."""
         return self.deletion_at is not None
+
+    @property
+    def told_to_stop_at(self) -> float | None:
+        """When somebody first wanted it to end: by a deletion, or the cluster by an eviction."""
+        times = [self.disrupted_at] if self.disrupted_at is not None else []
+        if self.deletion_at is not None:
+            times.append(self.deletion_at - self.deletion_grace)
+        return min(times, default=None)
 
     @property
     def main_ended(self) -> bool:
@@ -276,6 +287,8 @@ class Observation:
     """What the kubelet said of Pods whose containers do not start, by Pod UID."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """Why a job's Pod was refused by the API server, by job."""
+    silent_nodes: frozenset[str] = frozenset()
+    """Nodes of Pods that should end which have stopped reporting."""
     cancel: bool = False
     cancel_grace: int | None = None
     """Seconds that jobs get to end by themselves when the run is cancelled."""

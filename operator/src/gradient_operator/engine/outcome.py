@@ -56,6 +56,10 @@ def judge(pod: PodRecord, result: UploadResult | None) -> Outcome:
         return _before_main_ended(pod, result)
     if main.exit_code != 0:
         return Broken(_main_failed(pod, main, result))
+    told = pod.told_to_stop_at
+    if told is not None and (main.finished_at or 0) >= told:
+        # A main that ends with 0 because it was told to stop has not finished its work.
+        return Broken(disruption(pod) or deleted(pod))
     if not pod.has_uploader:
         return Done(None)
     return _upload(pod, main, result)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
+    AbortUpload,
     Action,
     DeletePod,
     Failure,
@@ -40,10 +41,24 @@ class Step:
         self.wake_at = at if self.wake_at is None else min(self.wake_at, at)
 
     def stop(self, pods: Iterable[PodRecord], *, grace: int | None = None) -> None:
-        """Delete Pods that run in vain, unless that is planned already; `grace` in seconds."""
+        """Delete Pods that run in vain, and abort uploads, unless that is planned already.
+
+        `grace` is what main has to stop, in seconds.
+        """
+        found = list(pods)
         planned = {action.uid for action in self.actions if isinstance(action, DeletePod)}
         grace = leftovers.STOP_SECONDS if grace is None else grace
-        self.actions += [act for act in leftovers.stop(pods, grace) if act.uid not in planned]
+        self.actions += [act for act in leftovers.stop(found, grace) if act.uid not in planned]
+        for pod in found:
+            if pod.main_ended:
+                self.abort(pod)
+
+    def abort(self, pod: PodRecord) -> None:
+        """Abort the upload of a Pod, if one is under way or about to be."""
+        action = AbortUpload(pod.job, pod.uid)
+        working = pod.uploader is not None and pod.uploader.running and not pod.terminal
+        if working and action not in self.actions:
+            self.actions.append(action)
 
     def why_stop(self, job: CompiledJob) -> Stop | None:
         """Why a job must not go on, if so."""

@@ -84,6 +84,29 @@ def refused(text: str) -> str:
     return "PodSecurity" if "violates PodSecurity" in text else "PodRefused"
 
 
+def no_contact(pod: PodRecord) -> Waiting:
+    """Say that the node of a Pod has stopped reporting, and what comes of it."""
+    text = (
+        f"node {pod.node} does not answer. If it stays away the cluster gives its Pods up, by "
+        "default after five minutes, and the job is run again elsewhere. "
+        f"Look at it: kubectl describe node {pod.node}"
+    )
+    return Waiting("NodeUnreachable", text)
+
+
+def being_deleted(pod: PodRecord) -> Waiting:
+    """Say that a job goes on although its Pod was deleted: no later request makes it stop sooner.
+
+    The kubelet begins to stop a Pod once, with the grace period of that moment (docs/kubelet.md).
+    """
+    text = (
+        f"Pod {pod.name} was deleted while the job ran, which has {pod.deletion_grace} s to stop: "
+        "after that it is killed, and run again. Give less in the request that deletes it "
+        "(kubectl delete pod or drain --grace-period=30)"
+    )
+    return Waiting("PodDeleted", text)
+
+
 def _container(
     name: str, container: ContainerRecord, pod: PodRecord, secret_name: str
 ) -> Waiting | None:

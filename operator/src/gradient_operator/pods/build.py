@@ -155,6 +155,9 @@ def _resources(request: PodRequest) -> dict[str, Any]:
         requests["memory"] = limits["memory"] = machine.memory
     if machine.gpu is not None:
         requests[machine.gpu.resource] = limits[machine.gpu.resource] = str(machine.gpu.count)
+    if request.policy.outputs_size is not None:
+        # Without a request the Pod would be the first to go when the node's disk runs full.
+        requests["ephemeral-storage"] = request.policy.outputs_size
     found = {"requests": requests, "limits": limits}
     return {key: value for key, value in found.items() if value}
 
@@ -197,9 +200,10 @@ def _claim_mount(volume: str, path: str, folder: str | None) -> dict[str, Any]:
 
 
 def _volumes(request: PodRequest, *, helping: bool, fetching: bool) -> list[dict[str, Any]]:
+    size = request.policy.outputs_size
     volumes: list[dict[str, Any]] = [
         {"name": "inputs", "emptyDir": {}},
-        {"name": "outputs", "emptyDir": {}},
+        {"name": "outputs", "emptyDir": {"sizeLimit": size} if size is not None else {}},
     ]
     if fetching:
         volumes.append({"name": "fetched", "emptyDir": {}})
