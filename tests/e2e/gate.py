@@ -71,6 +71,12 @@ class Place:
         marks = await self._in_gate("cat /gate/marks")
         return marks.split().count(run)
 
+    async def reported(self, run: str) -> None:
+        """Wait until a container of this run's job has said so."""
+        async with asyncio.timeout(60):
+            while await self.times_run(run) == 0:
+                await asyncio.sleep(0.2)
+
     async def job(self, run: str, holds: Callable[[Seen], bool], *, seconds: float = 150) -> Seen:
         """The job's record once something holds of it."""
 
@@ -189,14 +195,21 @@ def default_storage(configs: list[Seen]) -> tuple[tuple[str, str], str]:
 
 
 def gate_pod(gates: int, host: str, port: str) -> Seen:
-    """The Pod; on the CPU pool, because scenarios take the GPU node away."""
+    """The Pod; on the node of the S3 server, because scenarios take the other one away."""
+    server = {
+        "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "seaweedfs"}},
+        "namespaces": ["gradient-system"],
+        "topologyKey": "kubernetes.io/hostname",
+    }
     ready = {"exec": {"command": ["test", "-e", "/gate/ready"]}, "periodSeconds": 1}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "gate", "labels": {"app": "gate"}},
         "spec": {
-            "nodeSelector": {"gradient.run/pool": "cpu"},
+            "affinity": {
+                "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [server]}
+            },
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 0,

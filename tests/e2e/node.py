@@ -7,10 +7,16 @@ them say so and are skipped.
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from hack.cluster.api import Api, wait_until
+from hack.cluster.gpu import simulate_gpus
+from hack.cluster.local import process_table
+from hack.cluster.nodes import is_ready, kubelet_component
+from hack.cluster.profile import REAL, Node
 from tests.e2e.cluster import Seen
 
 
@@ -43,3 +49,31 @@ def send(pod: Seen, container: str, number: signal.Signals) -> None:
             os.kill(process, number)
         except ProcessLookupError:
             continue
+
+
+def require_local(name: str) -> Node:
+    """The node of this name, which must be processes of this machine."""
+    table = process_table(REAL)
+    found = [node for node in REAL.nodes if node.name == name]
+    if not found or table.running(f"kubelet-{name}") is None:
+        pytest.skip("the nodes of this cluster are no processes of this machine")
+    return found[0]
+
+
+def kill_kubelet(node: Node) -> None:
+    """SIGKILL to the kubelet; the containers and their runtime go on."""
+    process_table(REAL).stop([f"kubelet-{node.name}"], grace=0)
+
+
+def start_kubelet(node: Node) -> None:
+    """Start the kubelet, and wait until its node is ready and has its GPUs."""
+    table = process_table(REAL)
+    since = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    table.start(kubelet_component(REAL, node))
+    wait_until(
+        lambda: is_ready(Api(REAL), node, since),
+        what=f"node {node.name} is ready",
+        seconds=60,
+        meanwhile=lambda: table.require(f"kubelet-{node.name}"),
+    )
+    simulate_gpus(REAL)

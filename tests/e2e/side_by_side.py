@@ -52,11 +52,15 @@ async def namespace(stem: str) -> AsyncIterator[Cluster]:
 
 @asynccontextmanager
 async def playing(
-    stem: str, scenarios: Sequence[Scenario]
+    stem: str, scenarios: Sequence[Scenario], *, further: Sequence[str] = ()
 ) -> AsyncIterator[dict[Scenario, asyncio.Task[None]]]:
-    """All scenarios under way in one namespace; await each in its own test."""
+    """All scenarios under way in one namespace; await each in its own test.
+
+    `further` are names of runs that a scenario has beside the one of its own name.
+    """
     async with namespace(stem) as cluster:
-        place = await set_up(cluster, [run_name(scenario) for scenario in scenarios])
+        names = [run_name(scenario) for scenario in scenarios]
+        place = await set_up(cluster, [*names, *further])
         tasks = {
             scenario: asyncio.ensure_future(scenario(place, run_name(scenario)))
             for scenario in scenarios

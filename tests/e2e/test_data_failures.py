@@ -196,8 +196,9 @@ async def pod_is_deleted_by_hand_with_all_the_time_of_an_upload(place: Place, ru
 
 async def job_ends_well_because_its_pod_is_deleted(place: Place, run: str) -> None:
     """What it had written by then is no complete version, whatever its exit code says."""
-    await place.begin(run, "say mark; trap 'exit 0' TERM; sleep 600 & wait", policy=ONCE)
+    await place.begin(run, "trap 'exit 0' TERM; say mark; sleep 600 & wait", policy=ONCE)
     pod = await place.in_phase(run, "Running")
+    await place.reported(run)
     await delete(place, pod)
     await place.ended(run, "Failed", attempt=1, reason="PodDeleted", infraFailures=1)
 
