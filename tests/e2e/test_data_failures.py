@@ -184,7 +184,7 @@ async def pod_is_deleted_by_hand_with_all_the_time_of_an_upload(place: Place, ru
     await place.begin(run, "trap '' TERM; say wait")
     pod = await place.in_phase(run, "Running")
     await delete(place, pod)
-    record = await place.job(run, lambda job: job.get("reason") == "PodDeleted")
+    record = await place.job(run, lambda job: job.get("reason") == "Stopping")
     assert (record["phase"], record["attempt"]) == ("Running", 1)
     assert "has 3600 s to stop" in record["message"]
     await delete(place, pod, "--grace-period=1")

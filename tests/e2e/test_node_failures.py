@@ -128,7 +128,7 @@ async def node_is_lost(place: Place, run: str) -> None:
         try:
             send(pod, "main", signal.SIGKILL)
             send(pod, "uploader", signal.SIGKILL)
-            told = await place.job(run, lambda job: job.get("reason") == "NodeUnreachable")
+            told = await place.job(run, lambda job: job.get("reason") == "NodeSilent")
             assert "does not answer" in told["message"]
             for name in (run, uploads):
                 record = await place.job(name, lambda job: job.get("infraFailures") == 1)

@@ -181,7 +181,7 @@ class TestFailing:
         pod = make_pod(main=running(), deletion_at=NOW + 3_600, deletion_grace=3_600)
         found = look(single(), pod)
         assert found.actions == ()
-        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.RUNNING, "PodDeleted")
+        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.RUNNING, "Stopping")
         assert "has 3600 s to stop" in found.ledger["a"].message
         assert found.wake_at == NOW + 3_600 + 120
 
@@ -197,7 +197,7 @@ class TestFailing:
 
     def test_a_node_that_is_not_heard_of_is_shown_and_waited_for(self):
         found = look(single(), make_pod(main=running(), unheard=True))
-        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.RUNNING, "NodeUnreachable")
+        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.RUNNING, "NodeSilent")
         assert "kubectl describe node cpu-1" in found.ledger["a"].message
         assert found.actions == ()
 

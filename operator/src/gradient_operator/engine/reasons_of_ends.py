@@ -55,6 +55,13 @@ FAILURES: Final = (
         "mend `command`, `script` or the image: trying again would not help",
     ),
     Reason(
+        "OutputsTooLarge",
+        "failure",
+        "outputs too large",
+        "it wrote more under `/outputs` than `policy.outputsSize` allows",
+        "raise `policy.outputsSize`, or write less",
+    ),
+    Reason(
         "EphemeralStorage",
         "failure",
         "disk",

@@ -55,6 +55,20 @@ WAITS: Final = (
         "wait; the message is that of the attempt before",
     ),
     Reason(
+        "NodeSilent",
+        "wait",
+        "node silent",
+        "its node has stopped reporting; the cluster gives its Pods up after five minutes",
+        "`kubectl describe node`; then `policy.infraRetries` tries again elsewhere",
+    ),
+    Reason(
+        "Stopping",
+        "wait",
+        "told to stop",
+        "somebody deleted its Pod, and the job has not stopped yet",
+        "wait; next time delete or drain with `--grace-period=30`",
+    ),
+    Reason(
         "QuotaExceeded",
         "wait",
         "quota",

@@ -91,7 +91,7 @@ def no_contact(pod: PodRecord) -> Waiting:
         "default after five minutes, and the job is run again elsewhere. "
         f"Look at it: kubectl describe node {pod.node}"
     )
-    return Waiting("NodeUnreachable", text)
+    return Waiting("NodeSilent", text)
 
 
 def being_deleted(pod: PodRecord) -> Waiting:
@@ -104,7 +104,7 @@ def being_deleted(pod: PodRecord) -> Waiting:
         "after that it is killed, and run again. Give less in the request that deletes it "
         "(kubectl delete pod or drain --grace-period=30)"
     )
-    return Waiting("PodDeleted", text)
+    return Waiting("Stopping", text)
 
 
 def _container(
