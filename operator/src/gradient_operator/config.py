@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
 from gradient_operator.api.base import Model, ObjectName, ShortText
+from gradient_operator.api.datasets import WebIdentity
 from gradient_operator.api.policy import Timeouts
 
 DEFAULT_PATH = Path("/etc/gradient/config.yaml")
@@ -28,6 +29,8 @@ class DefaultStorage(Model):
     prefix: ShortText = ""
     path_style: bool = True
     credentials_directory: Path = Path("/etc/gradient/storage")
+    web_identity: WebIdentity | None = None
+    """How the helpers get keys, instead of copies of those in `credentialsDirectory`."""
 
 
 class VolumeDefaults(Model):

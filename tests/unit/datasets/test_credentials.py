@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradient_operator.datasets.credentials import read_credentials
+from gradient_operator.datasets.credentials import environment_credentials, read_credentials
 from gradient_operator.datasets.errors import StorageRefusedError
 
 if TYPE_CHECKING:
@@ -46,8 +46,35 @@ def test_missing_credentials_are_named(tmp_path: Path, present: str | None) -> N
 
 def test_workload_identity_needs_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")
 
-    assert read_credentials(tmp_path).access_key_id is None
+    found = read_credentials(tmp_path)
+
+    assert found.access_key_id is None
+    assert found.identity is not None
+    assert found.identity.role == "arn:aws:iam::1:role/x"
+
+
+def test_keys_in_files_come_before_an_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")
+
+    found = read_credentials(write(tmp_path, accessKeyId="id", secretAccessKey="key"))
+
+    assert (found.access_key_id, found.identity) == ("id", None)
+
+
+def test_keys_of_a_person_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert environment_credentials() is None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    found = environment_credentials()
+    assert found is not None
+    assert (found.access_key_id, found.secret_access_key) == ("id", "key")
 
 
 def test_half_of_the_keys_is_an_error_even_with_workload_identity(

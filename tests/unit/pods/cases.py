@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from gradient_operator.api.datasets import WebIdentity
 from gradient_operator.api.instance_type import Gpu, InstanceTypeSpec, Toleration
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.model import VolumeRecord
@@ -158,6 +159,22 @@ CASES = {
             StoredString("notes/5", "runs/uid/result.json", "note"),
         ),
         storage=STORAGE,
+    ),
+    "web-identity": request(
+        make_workflow()
+        .job("train")
+        .takes("data", {"type": "dataset", "with": {"ref": "cats"}})
+        .makes("out", "dataset", "dogs"),
+        inputs=(FetchedInput("data", DIGEST, 5),),
+        storage=replace(
+            STORAGE,
+            secret=None,
+            identity=WebIdentity(
+                role_arn="arn:aws:iam::123456789012:role/data",
+                endpoint="https://sts.example.org",
+                service_account="reader",
+            ),
+        ),
     ),
     "copied-volume": request(
         make_workflow().job("train").makes("out", "volume"),

@@ -49,9 +49,18 @@ class TestPromises:
         pod = build_pod(case)
         assert pod["spec"]["automountServiceAccountToken"] is False
         mounted = {mount["name"] for mount in main_of(pod)["volumeMounts"]}
-        secrets = {volume["name"] for volume in pod["spec"]["volumes"] if "secret" in volume}
+        secrets = {
+            volume["name"]
+            for volume in pod["spec"]["volumes"]
+            if {"secret", "projected"} & volume.keys()
+        }
         assert not mounted & secrets
-        assert not any("STORAGE" in variable for variable in env_of(pod))
+        assert not any("STORAGE" in name or "AWS" in name for name in env_of(pod))
+
+    def test_no_webhook_of_a_cloud_gives_a_users_container_an_identity(self, case):
+        annotations = build_pod(case)["metadata"]["annotations"]
+        assert annotations["eks.amazonaws.com/skip-containers"] == "main"
+        assert annotations["azure.workload.identity/skip-containers"] == "main"
 
     def test_no_address_of_a_service_reaches_the_environment(self, case):
         assert build_pod(case)["spec"]["enableServiceLinks"] is False

@@ -26,8 +26,24 @@ Duration = Annotated[str, StringConstraints(max_length=12, pattern=r"^[0-9]+[smh
 """A number of seconds, minutes, hours or days, as `36h`, `30d`."""
 
 
+class WebIdentity(Model):
+    """Whom helpers say they are: a token service trades their service account's token for keys."""
+
+    role_arn: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """The role that trusts the cluster's issuer, as `arn:aws:iam::123456789012:role/datasets`."""
+    audience: Annotated[str, StringConstraints(min_length=1, max_length=512)] = "sts.amazonaws.com"
+    """Whom the token is for, as the role's trust policy demands it."""
+    endpoint: Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://.+")] | None = (
+        None
+    )
+    """The URL of the token service, if it is not Amazon's in the bucket's region."""
+    service_account: ObjectName | None = None
+    """The service account of jobs' Pods, instead of `default`. They get no token of it; only our
+    own containers do, and only for this audience."""
+
+
 class StorageProviderSpec(Model):
-    """An S3 bucket and the Secret (keys `accessKeyId`, `secretAccessKey`) that opens it."""
+    """An S3 bucket, and what opens it: a Secret with keys, or a web identity."""
 
     endpoint: Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://.+")]
     """The URL of the S3 service, as jobs' Pods reach it."""
@@ -37,8 +53,10 @@ class StorageProviderSpec(Model):
     """What all keys in the bucket begin with."""
     path_style: bool = True
     """Whether the bucket stands in the URL's path, instead of its host name."""
-    credentials_secret: ObjectName
+    credentials_secret: ObjectName | None = None
     """A Secret of this namespace with the keys `accessKeyId` and `secretAccessKey`."""
+    web_identity: WebIdentity | None = None
+    """Instead of the Secret."""
 
 
 class ObjectSum(Model):

@@ -10,7 +10,12 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from gradient_operator.api.datasets import DatasetVersionSpec, ModelSpec, Retention
+from gradient_operator.api.datasets import (
+    DatasetVersionSpec,
+    ModelSpec,
+    Retention,
+    StorageProviderSpec,
+)
 from gradient_operator.api.run import RunSpec
 from gradient_operator.api.structural import Schema
 from gradient_operator.api.workflow import GradientFile, JobOutput
@@ -129,6 +134,12 @@ RETENTION: Final = (
         message="retention must say what to keep: set keepLast, keepUsedWithin, or both",
     ),
 )
+PROVIDER: Final = (
+    Rule(
+        rule="has(self.credentialsSecret) != has(self.webIdentity)",
+        message="say what opens the bucket: either credentialsSecret or webIdentity",
+    ),
+)
 MODEL: Final = (
     Rule(rule="self == oldSelf", message="a registered model cannot be changed: make a new one"),
 )
@@ -146,6 +157,8 @@ def add_rules(model: type[BaseModel], schema: Schema) -> None:
         _add(schema, VERSION)
     elif model is Retention:
         _add(schema, RETENTION)
+    elif model is StorageProviderSpec:
+        _add(schema, PROVIDER)
     elif model is ModelSpec:
         _add(schema, MODEL)
 

@@ -60,6 +60,7 @@ def storage_of_run(
             prefix=spec.prefix,
             path_style=spec.path_style,
             secret=spec.credentials_secret,
+            identity=spec.web_identity,
         )
     default = config.storage
     if default is None:
@@ -73,7 +74,8 @@ def storage_of_run(
         bucket=default.bucket,
         prefix=default.prefix,
         path_style=default.path_style,
-        secret=names.SECRET_OF_STORAGE,
+        secret=names.SECRET_OF_STORAGE if default.web_identity is None else None,
+        identity=default.web_identity,
     )
 
 
@@ -90,7 +92,7 @@ class SecretHandout:
 
     async def ensure(self, namespace: str) -> None:
         """Make the Secret `gradient-storage` of a namespace hold the present credentials."""
-        if namespace in self._handed:
+        if namespace in self._handed or self.storage.web_identity is not None:
             return
         directory = self.storage.credentials_directory
         data = {

@@ -29,6 +29,7 @@ from gradient_operator.datasets.errors import (
     StorageRefusedError,
     StorageUnavailableError,
 )
+from gradient_operator.datasets.web_identity import WebIdentityKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,9 +109,20 @@ class Backend(Protocol):
 class ObstoreBackend:
     """Backend over any store of obstore."""
 
-    def __init__(self, store: Any, place: str) -> None:
+    def __init__(self, store: Any, place: str, identity: WebIdentityKeys | None = None) -> None:
         self._store = store
         self._place = place
+        self._identity = identity
+
+    def renew(self) -> None:
+        """Get new keys now, where a token service gives them; else nothing.
+
+        Raises:
+            StorageRefusedError: the service does not accept us.
+            StorageUnavailableError: it does not answer.
+        """
+        if self._identity is not None:
+            self._identity.renew()
 
     def put(self, key: str, data: Data, *, create: bool) -> None:
         """See `Backend.put`."""
@@ -184,7 +196,8 @@ class ObstoreBackend:
         except AlreadyExistsError as error:
             raise BlobExistsError(key) from error
         except (BaseError, OSError) as error:
-            raise translate(error, key=key, place=self._place) from error
+            refusal = self._identity.failure if self._identity is not None else None
+            raise refusal or translate(error, key=key, place=self._place) from error
 
 
 def open_backend(location: StorageLocation, credentials: Credentials | None) -> ObstoreBackend:
@@ -198,13 +211,21 @@ def open_backend(location: StorageLocation, credentials: Credentials | None) -> 
         return ObstoreBackend(LocalStore(folder, mkdir=True), str(location))
     if credentials is None:
         raise StorageRefusedError(f"No credentials were given for {location}.")
+    identity = (
+        WebIdentityKeys(credentials.identity, ca_certificate=credentials.ca_certificate)
+        if credentials.identity is not None
+        else None
+    )
+    settings = _s3_settings(location, credentials)
+    if identity is not None:
+        settings["credential_provider"] = identity
     try:
-        store = S3Store(location.bucket, **_s3_settings(location, credentials))
+        store = S3Store(location.bucket, **settings)
     except (BaseError, ValueError) as error:
         raise StorageRefusedError(
             f"The settings of {location} cannot be used: {_first_line(error)}."
         ) from error
-    return ObstoreBackend(store, str(location))
+    return ObstoreBackend(store, str(location), identity)
 
 
 def _s3_settings(location: StorageLocation, credentials: Credentials) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Reads the keys of the object storage from a mounted Secret.
+"""Reads the keys of the object storage from a mounted Secret, or who we are to a token service.
 
-Keys come from files only: values in the environment or in arguments show up in Pod specs, process
-lists and crash reports. The files are read at every call, so a rotated Secret takes effect.
+Keys of Pods come from files only: values in the environment or in arguments show up in Pod specs,
+process lists and crash reports. The files are read at every call, so a rotated Secret takes effect.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from gradient_operator.datasets.errors import StorageRefusedError
+from gradient_operator.datasets.web_identity import WebIdentity
 
 DEFAULT_DIRECTORY: Final = Path("/var/run/gradient/storage")
 _LONGEST: Final = 64 * 1024
 _AMBIENT: Final = (
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 )
@@ -31,17 +31,23 @@ class Credentials:
     session_token: str | None = field(default=None, repr=False)
     ca_certificate: str | None = field(default=None, repr=False)
     """PEM text of a private certificate authority, trusted besides the system's."""
+    identity: WebIdentity | None = None
+    """Whose keys a token service gives, instead of these."""
 
 
 def read_credentials(directory: Path = DEFAULT_DIRECTORY) -> Credentials:
     """Read `accessKeyId`, `secretAccessKey`, optional `sessionToken` and `ca.crt`.
+
+    Without keys the platform's workload identity counts, as the variables of AWS name it.
 
     Raises:
         StorageRefusedError: a key is missing and the platform provides no workload identity.
     """
     values = {name: _read(directory / name) for name in ("accessKeyId", "secretAccessKey")}
     missing = [name for name, value in values.items() if value is None]
-    if missing and (len(missing) == 1 or not any(name in os.environ for name in _AMBIENT)):
+    identity = WebIdentity.of_environment() if len(missing) == len(values) else None
+    ambient = any(name in os.environ for name in _AMBIENT) and len(missing) == len(values)
+    if missing and identity is None and not ambient:
         raise StorageRefusedError(
             f"The storage credentials in {directory} lack {' and '.join(missing)}: put them into "
             "the Secret that the storage provider names.",
@@ -52,7 +58,18 @@ def read_credentials(directory: Path = DEFAULT_DIRECTORY) -> Credentials:
         secret_access_key=values["secretAccessKey"],
         session_token=_read(directory / "sessionToken"),
         ca_certificate=_read(directory / "ca.crt"),
+        identity=identity,
     )
+
+
+def environment_credentials() -> Credentials | None:
+    """The keys of a person, as AWS's programs take them from the environment; None without any."""
+    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if key and secret:
+        token = os.environ.get("AWS_SESSION_TOKEN")
+        return Credentials(access_key_id=key, secret_access_key=secret, session_token=token)
+    identity = WebIdentity.of_environment()
+    return Credentials(identity=identity) if identity is not None else None
 
 
 def _read(path: Path) -> str | None:

@@ -21,6 +21,7 @@ from gradient_operator.datasets.backend import (
     BlobExistsError,
     BlobInfo,
     Data,
+    ObstoreBackend,
     open_backend,
 )
 from gradient_operator.datasets.errors import (
@@ -138,6 +139,11 @@ class BlobStore:
     def with_retry(self, retry: RetryPolicy, cancellation: Cancellation) -> BlobStore:
         """Return the same store with another patience and another way to be stopped."""
         return BlobStore(self._backend, prefix=self._prefix, retry=retry, cancellation=cancellation)
+
+    def renew_keys(self) -> None:
+        """Get new keys now, where a token service gives them: the token may end soon."""
+        if isinstance(self._backend, ObstoreBackend):
+            self._call(self._backend.renew)
 
     def add(self, key: str, data: Data) -> bool:
         """Make sure that a content-addressed blob is there; True if this call wrote it.

@@ -78,6 +78,7 @@ def _main() -> None:
     _wait_for_sigterm()
     deadline = Deadline(grace)
     store = open_storage(retry=RetryPolicy(elapsed=float("inf"), deadline=deadline.retry_until))
+    store.renew_keys()  # the kubelet renews the token no longer
     with _Watch(store, run_id, deadline):
         result = _upload(store, task)
         write_result(store, run_id, result)

@@ -42,6 +42,9 @@ def build_pod(request: PodRequest) -> dict[str, Any]:
     }
     if init:
         spec["initContainers"] = init
+        identity = request.storage.identity if request.storage is not None else None
+        if identity is not None and identity.service_account is not None:
+            spec["serviceAccountName"] = identity.service_account
     if job.registries:
         spec["imagePullSecrets"] = [{"name": object_name(name)} for name in job.registries]
     spec.update(_placement(request))
@@ -75,6 +78,7 @@ def _metadata(request: PodRequest, name: str) -> dict[str, Any]:
         "annotations": {
             f"{names.GROUP}/job": request.job.name,
             f"{names.GROUP}/run": run.name,
+            **helpers.SKIPPED,
             **{
                 f"{names.ANNOTATION_STRING}/{index}": item.value
                 for index, item in enumerate(_strings(request))
@@ -208,8 +212,7 @@ def _volumes(request: PodRequest, *, helping: bool, fetching: bool) -> list[dict
     if fetching:
         volumes.append({"name": "fetched", "emptyDir": {}})
     if helping and request.storage is not None:
-        secret = {"secretName": request.storage.secret, "defaultMode": 0o400}
-        volumes.append({"name": "storage", "secret": secret})
+        volumes.append(helpers.credentials_volume(request.storage))
     strings = _strings(request)
     if strings:
         items = [

@@ -7,14 +7,24 @@ with one capability, because users' images write files that only their owner may
 import json
 from typing import Any, Final
 
-from gradient_operator.api.names import CONTAINER_FETCH, CONTAINER_UPLOADER
+from gradient_operator.api.names import CONTAINER_FETCH, CONTAINER_MAIN, CONTAINER_UPLOADER
 from gradient_operator.pods.request import FetchedInput, PodRequest, Storage, StoredString
 
 HELPER: Final = "/app/.venv/bin/gradient-helper"
 CREDENTIALS_PATH: Final = "/var/run/gradient/storage"
 FETCHED_PATH: Final = "/fetched"
 
+IDENTITY_PATH: Final = "/var/run/gradient/identity"
+TOKEN_SECONDS: Final = 3_600
+"""How long a token lives: the kubelet renews it, and the uploader trades it when main has ended."""
+SKIPPED: Final = {
+    "eks.amazonaws.com/skip-containers": CONTAINER_MAIN,
+    "azure.workload.identity/skip-containers": CONTAINER_MAIN,
+}
+"""Tells the webhooks of clouds, which put identities into all containers, to leave main out."""
+
 _CREDENTIALS: Final = {"name": "storage", "mountPath": CREDENTIALS_PATH, "readOnly": True}
+_IDENTITY: Final = {"name": "storage", "mountPath": IDENTITY_PATH, "readOnly": True}
 SECURITY: Final[dict[str, Any]] = {
     "runAsUser": 0,
     "runAsNonRoot": False,
@@ -63,13 +73,13 @@ def fetch_container(request: PodRequest, items: list[dict[str, Any]]) -> dict[st
         "image": request.settings.helper_image,
         "command": [HELPER, "fetch"],
         "env": [
-            _storage_env(request.storage),
+            *_storage_env(request),
             {"name": "GRADIENT_FETCH", "value": literal(json.dumps(items))},
         ],
         "resources": _resources(),
         "securityContext": SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "fetched", "mountPath": FETCHED_PATH}, _CREDENTIALS],
+        "volumeMounts": [{"name": "fetched", "mountPath": FETCHED_PATH}, _mount(request)],
     }
 
 
@@ -86,7 +96,7 @@ def uploader_container(
         "command": [HELPER, "upload"],
         "restartPolicy": "Always",
         "env": [
-            _storage_env(request.storage),
+            *_storage_env(request),
             {"name": "GRADIENT_UPLOAD", "value": literal(json.dumps(work))},
             {"name": "GRADIENT_GRACE_SECONDS", "value": str(request.policy.upload_seconds)},
             {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
@@ -95,7 +105,7 @@ def uploader_container(
         "resources": _resources(),
         "securityContext": SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "outputs", "mountPath": "/outputs"}, _CREDENTIALS],
+        "volumeMounts": [{"name": "outputs", "mountPath": "/outputs"}, _mount(request)],
     }
 
 
@@ -104,7 +114,27 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _storage_env(storage: Storage | None) -> dict[str, Any]:
+def credentials_volume(storage: Storage) -> dict[str, Any]:
+    """The volume with what opens the bucket; only our own containers mount it."""
+    if storage.identity is None:
+        secret = {"secretName": storage.secret, "defaultMode": 0o400}
+        return {"name": "storage", "secret": secret}
+    token = {
+        "audience": storage.identity.audience,
+        "expirationSeconds": TOKEN_SECONDS,
+        "path": "token",
+    }
+    sources = [{"serviceAccountToken": token}]
+    return {"name": "storage", "projected": {"sources": sources, "defaultMode": 0o400}}
+
+
+def _mount(request: PodRequest) -> dict[str, Any]:
+    has_identity = request.storage is not None and request.storage.identity is not None
+    return _IDENTITY if has_identity else _CREDENTIALS
+
+
+def _storage_env(request: PodRequest) -> list[dict[str, Any]]:
+    storage = request.storage
     if storage is None:
         raise ValueError("a Pod with helpers needs a storage provider")
     location = {
@@ -115,7 +145,17 @@ def _storage_env(storage: Storage | None) -> dict[str, Any]:
         "pathStyle": storage.path_style,
         "allowHttp": storage.endpoint.startswith("http://"),
     }
-    return {"name": "GRADIENT_STORAGE", "value": literal(json.dumps(location))}
+    variables = {"GRADIENT_STORAGE": json.dumps(location)}
+    if storage.identity is not None:
+        variables |= {
+            "AWS_ROLE_ARN": storage.identity.role_arn,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": f"{IDENTITY_PATH}/token",
+            "AWS_ROLE_SESSION_NAME": f"{request.run.namespace}.{request.run.name}"[:64],
+            "AWS_REGION": storage.region,
+        }
+        if storage.identity.endpoint is not None:
+            variables["AWS_ENDPOINT_URL_STS"] = storage.identity.endpoint
+    return [{"name": name, "value": literal(value)} for name, value in variables.items()]
 
 
 def _resources() -> dict[str, Any]:

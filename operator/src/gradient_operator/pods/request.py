@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gradient_operator.api.datasets import WebIdentity
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.model import VolumeRecord
@@ -22,14 +23,17 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The bucket that the helpers use, and the Secret of this namespace that opens it."""
+    """The bucket that the helpers use, and what opens it."""
 
     endpoint: str
     region: str
     bucket: str
     prefix: str
     path_style: bool
-    secret: str
+    secret: str | None = None
+    """A Secret of this namespace."""
+    identity: WebIdentity | None = None
+    """Whom the helpers say they are, instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,11 @@ import yaml
 
 from gradient_operator.api.names import SECRET_OF_STORAGE
 from gradient_operator.cli.errors import CommandError
-from gradient_operator.datasets.credentials import Credentials, read_credentials
+from gradient_operator.datasets.credentials import (
+    Credentials,
+    environment_credentials,
+    read_credentials,
+)
 from gradient_operator.datasets.location import StorageLocation
 from gradient_operator.kube.errors import Forbidden, NotFound
 from gradient_operator.kube.resources import SECRETS, STORAGE_PROVIDERS, Resource
@@ -65,7 +69,20 @@ async def find_storage(cluster: Cluster, provider: str | None) -> Storage:
         _default(cluster) if provider is None else _provider(cluster, provider)
     )
     location = _location(settings, place=f"The storage of namespace {cluster.namespace}")
+    if settings.get("webIdentity"):
+        return Storage(location, _own_credentials(location))
     return Storage(location, await _credentials(cluster, places))
+
+
+def _own_credentials(location: StorageLocation) -> Credentials:
+    """The person's keys: what opens the bucket for helpers is no Secret that could be read."""
+    found = environment_credentials()
+    if found is None:
+        raise CommandError(
+            f"Helpers open {location} with a web identity, which you have not: put keys of your "
+            "own into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
+        )
+    return found
 
 
 def _location(settings: dict[str, Any], *, place: str) -> StorageLocation:
@@ -87,7 +104,8 @@ async def _provider(cluster: Cluster, name: str) -> tuple[dict[str, Any], list[t
     hint = "List them with 'kubectl get gradientstorageproviders'."
     found = await cluster.find(STORAGE_PROVIDERS, name, hint=hint)
     spec: dict[str, Any] = found["spec"]
-    return spec, [(cluster.namespace, spec["credentialsSecret"])]
+    secret = spec.get("credentialsSecret")
+    return spec, [(cluster.namespace, secret)] if secret else []
 
 
 async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, str]]]:
