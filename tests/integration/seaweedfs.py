@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+RIGHTS = "rights"
+"""The prefix below which there are keys with the policies of docs/storage.md: `<name>` and
+`<name>-secret` for each of POLICIES."""
+POLICIES = ("helpers", "operator", "collector", "people")
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
 BUCKET = "datasets"
@@ -92,6 +97,14 @@ def running() -> Iterator[S3Server]:
             process.wait()
 
 
+def documented(name: str) -> str:
+    """A policy of docs/storage.md, for our bucket and RIGHTS."""
+    page = (Path(__file__).parents[2] / "docs/storage.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\*\*{name}\*\*.*?^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert found is not None, f"docs/storage.md has no policy for {name}"
+    return found.group(1).replace("my-datasets", BUCKET).replace("team-a", RIGHTS)
+
+
 def _command(program: str, folder: Path, ports: list[int]) -> list[str]:
     identity = {
         "name": "tests",
@@ -103,8 +116,19 @@ def _command(program: str, folder: Path, ports: list[int]) -> list[str]:
         "credentials": [{"accessKey": "reader", "secretKey": "reader-secret"}],
         "actions": ["Read", "List"],
     }
+    limited = [
+        {
+            "name": name,
+            "credentials": [{"accessKey": name, "secretKey": f"{name}-secret"}],
+            "policyNames": [name],
+        }
+        for name in POLICIES
+    ]
+    policies = [{"name": name, "content": documented(name)} for name in POLICIES]
     config = folder / "identities.json"
-    config.write_text(json.dumps({"identities": [identity, reader]}))
+    config.write_text(
+        json.dumps({"identities": [identity, reader, *limited], "policies": policies})
+    )
     data = folder / "data"
     data.mkdir()
     flags = {

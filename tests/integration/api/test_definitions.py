@@ -226,7 +226,7 @@ COLUMNS = {
     ],
     "gsp": ["ENDPOINT", "BUCKET", "READY", "AGE", "MESSAGE"],
     "gin": ["TYPE", "CPU", "MEMORY", "GPU", "PRICE", "GPU MODEL", "DESCRIPTION"],
-    "gmodel": ["MODEL", "TYPE", "DATASET", "VERSION", "AGE"],
+    "gmodel": ["MODEL", "TYPE", "DATASET", "VERSION", "MADE BY", "AGE", "JOB"],
 }
 EXAMPLES = {
     "gwf": workflow("columns", {"A": job()}),
@@ -260,6 +260,26 @@ def test_kubectl_shows_the_columns_by_the_short_name(kubectl, short):
         "NAME",
         *COLUMNS[short],
     ]
+
+
+IDENTITY = {"roleArn": "arn:aws:iam::123456789012:role/data"}
+
+
+@pytest.mark.parametrize(
+    ("opened_by", "taken"),
+    [
+        ({"webIdentity": IDENTITY}, True),
+        ({"webIdentity": IDENTITY, "credentialsSecret": "s"}, False),
+        ({}, False),
+    ],
+)
+def test_a_bucket_is_opened_by_a_secret_or_by_an_identity(kubectl, opened_by, taken):
+    spec = {"endpoint": "http://s3:8333", "bucket": "cats"} | opened_by
+    answer = kubectl.create(thing("GradientStorageProvider", "opened", spec))
+    if taken:
+        kubectl("delete", "gsp/opened")
+    assert (answer.code == 0) is taken, answer.text
+    assert taken or "either credentialsSecret or webIdentity" in answer.text
 
 
 def test_runs_are_selected_by_their_workflow_and_phase(kubectl):

@@ -5,7 +5,13 @@ import json
 import pytest
 
 from gradient_operator.kube.errors import NotFound
-from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS, SECRETS
+from gradient_operator.kube.resources import (
+    DATASET_VERSIONS,
+    DATASETS,
+    MODELS,
+    SECRETS,
+    STORAGE_PROVIDERS,
+)
 from gradient_operator.workflow.references import version_id
 from tests.builders import DIGEST, make_workflow
 from tests.integration.operator.kubelet import MACHINE, Kubelet
@@ -82,6 +88,35 @@ async def test_a_version_appears_with_the_success_of_its_job(operator, team, kub
     assert outputs["accuracy"] == {"value": "0.93"}
     secret = await team.client.get(SECRETS, name="gradient-storage", namespace=team.namespace)
     assert set(secret["data"]) == {"accessKeyId", "secretAccessKey"}
+
+
+async def test_a_provider_with_a_web_identity_gives_a_token_to_helpers_alone(
+    operator, team, kubelet, storage
+):
+    provider = {
+        "apiVersion": STORAGE_PROVIDERS.api_version,
+        "kind": STORAGE_PROVIDERS.kind,
+        "metadata": {"name": "cloud", "namespace": team.namespace},
+        "spec": {
+            "endpoint": f"http://127.0.0.1:{storage.port}",
+            "bucket": "cats",
+            "webIdentity": {"roleArn": "arn:aws:iam::123456789012:role/data"},
+        },
+    }
+    await team.client.create(STORAGE_PROVIDERS, provider)
+    dataset = team.name("data")
+    policy = {"datasets": {"provider": "cloud"}}
+    run = await team.start(train("a", dataset), policy=policy)
+    pod = await kubelet.pod("a")
+    (token,) = [item["name"] for item in pod["spec"]["volumes"] if "projected" in item]
+    (main,) = pod["spec"]["containers"]
+    (uploader,) = pod["spec"]["initContainers"]
+    assert token not in {mount["name"] for mount in main["volumeMounts"]}
+    assert token in {mount["name"] for mount in uploader["volumeMounts"]}
+    assert "AWS_ROLE_ARN" in {item["name"] for item in uploader["env"]}
+    await upload(kubelet, "a")
+    await team.ended(run, "Succeeded")
+    assert await latest(team, dataset) == DIGEST
 
 
 async def test_the_phase_of_a_pod_proves_nothing(operator, team, kubelet):

@@ -48,7 +48,8 @@ _PART: Final = 16 * 1024 * 1024
 """Bytes of a part: 10,000 of them may make an object."""
 _PIECE: Final = 1024 * 1024
 _STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_CODE = re.compile(r"(?:<Code>|\(code: )(\w{1,64})(?:</Code>|\))")
+"""As an answer has it, or as obstore tells of one object among many."""
 _TRANSIENT: Final = {
     "BadDigest",
     "IncompleteBody",
@@ -274,7 +275,7 @@ def translate(error: Exception, *, key: str, place: str) -> StorageError:
     if isinstance(error, FileNotFoundError) or status == 404:  # noqa: PLR2004
         return BlobMissingError(f"The object {key} does not exist in {place}.")
     denied = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
-    if denied or status in {401, 403}:
+    if denied or status in {401, 403} or code == "AccessDenied":
         return StorageRefusedError(
             f"The storage refused {key} in {place}{f' ({code})' if code else ''}: the credentials "
             "lack the permission, or belong to another bucket."
