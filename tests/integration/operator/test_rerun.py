@@ -50,3 +50,39 @@ async def test_without_the_run_before_the_rerun_is_refused(operator, team):
     run = await team.start(make_workflow().job("a"), rerunOf={"name": "never-was"})
     status = await team.ended(run, "Failed")
     assert condition(status, "Accepted")["reason"] == "RerunParentGone"
+
+
+PINNED = f"bash@sha256:{'ab' * 32}"
+
+
+async def test_a_result_is_reused_until_its_job_changes(operator, team, kubelet):
+    def builder(script):
+        made = make_workflow().job("a").uses("script@v1", image=PINNED, script="make").on(MACHINE)
+        return made.job("b").uses("script@v1", image=PINNED, script=script).on(MACHINE).needs("a")
+
+    policy = {"reuse": True}
+    first = await team.start(builder("false"), policy=policy)
+    await kubelet.run(await kubelet.pod("a"))
+    await kubelet.run(await kubelet.pod("b"), 1)
+    await team.ended(first, "Failed")
+    await kubelet.begin()
+
+    # The job that failed was mended: the other one need not run again.
+    second = await team.start(builder("true"), policy=policy)
+    await kubelet.run(await kubelet.pod("b"))
+    status = await team.ended(second, "Succeeded")
+    assert await kubelet.pods("a") == []
+    assert status["jobs"]["a"]["source"] == f"{first}/a"
+    assert status["jobs"]["a"]["message"].startswith(f"reused from {first}/a: same spec")
+
+    third = await team.start(builder("true"), policy=policy)
+    status = await team.ended(third, "Succeeded")
+    assert {name: job["source"] for name, job in status["jobs"].items()} == {
+        "a": f"{first}/a",
+        "b": f"{second}/b",
+    }
+
+    off = await team.start(builder("true"))
+    await kubelet.run(await kubelet.pod("a"))
+    await team.cancel(off)
+    await team.ended(off, "Cancelled")

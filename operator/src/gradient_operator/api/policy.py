@@ -64,3 +64,5 @@ class JobPolicy(Open):
     retry: RetryPolicy | None = None
     out_of_memory: OutOfMemoryPolicy | None = None
     timeouts: JobTimeouts | None = None
+    reuse: bool | None = None
+    """Whether this job's result may be that of an earlier run; as `policy.reuse` if not given."""

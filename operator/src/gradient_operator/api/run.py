@@ -126,6 +126,8 @@ class JobStatus(Model):
     message: Annotated[str, StringConstraints(max_length=1_024)] | None = None
     exit_code: int | None = None
     outputs: Annotated[dict[Name, OutputStatus], Field(max_length=MAX_SLOTS)] | None = None
+    key: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """What tells the same execution in another run, where `policy.reuse` is on."""
     source: Annotated[str, StringConstraints(max_length=512)] | None = None
     """RUN/JOB that made the outputs, where the job itself did not run."""
 

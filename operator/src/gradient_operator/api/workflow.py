@@ -249,6 +249,12 @@ class Policy(Open):
     """How long jobs may wait, start and run, and how long the whole run may take."""
     jobs: Annotated[dict[Name, JobPolicy], Field(max_length=MAX_JOBS)] = {}
     """What holds for single jobs instead, by their names; for all combinations of a matrix."""
+    reuse: bool = False
+    """Whether a job that would do the same as one of an earlier run of the namespace (same spec,
+    image and inputs) takes that one's result instead of running."""
+    reuse_image_tags: bool = False
+    """With reuse: whether images that are named by a tag count as the same while the tag's text is.
+    Otherwise only those pinned by digest do."""
     upload_seconds: int = Field(default=3_600, ge=10, le=86_400)
     """How long the upload of a job's outputs may take."""
     outputs_size: Quantity | None = None

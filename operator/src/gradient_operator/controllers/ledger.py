@@ -58,6 +58,7 @@ def dump_job(record: JobRecord, *, limit: int) -> dict[str, Any]:
         "exitCode": record.exit_code,
         "outputs": {name: _dump_output(output) for name, output in record.outputs.items()} or None,
         "source": record.source,
+        "key": record.key,
     }
     present = {key: value for key, value in fields.items() if value is not None}
     return {"phase": record.phase.value, **present}
@@ -106,6 +107,7 @@ def _load_job(data: Mapping[str, Any]) -> JobRecord:
         exit_code=data.get("exitCode"),
         outputs={name: OutputRecord(**value) for name, value in data.get("outputs", {}).items()},
         source=data.get("source"),
+        key=data.get("key"),
     )
 
 

@@ -14,6 +14,7 @@ from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.controllers.records import RunView, project_pod, project_run
+from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import Applier, NotLeading
 from gradient_operator.controllers.run_release import Releaser
@@ -101,6 +102,7 @@ class Operator:
         )
         self._lag = LoopLag(metrics)
         self._definitions = Definitions()
+        self._results = ResultIndex()
         self._probe = StorageProbe(self._storage_changed)
         self._rim = rim.Rim(
             self._definitions,
@@ -117,6 +119,7 @@ class Operator:
             definitions=self._definitions,
             assume_pod=self._pods.assume,
             is_leader=self._elector.is_leader,
+            results=self._results,
         )
         storage = config.storage
         applier = Applier(
@@ -180,6 +183,7 @@ class Operator:
             self._queue.add(Key("run", view.namespace, view.name), urgent=new is not None)
         for key in self._run_controller.turns.changed(old, new):
             self._queue.add(key)
+        self._results.changed(old, new)
         self._datasets.run_changed(old, new)
 
     def _storage_changed(self, endpoint: str) -> None:

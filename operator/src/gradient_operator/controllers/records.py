@@ -138,6 +138,8 @@ class RunView:
     spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
     status: Mapping[str, Any] = field(default_factory=dict, compare=False)
     created_at: float | None = None
+    results: Mapping[str, str] = field(default_factory=dict)
+    """Of an ended run with `policy.reuse`: its jobs that succeeded, by their keys."""
 
     @property
     def final(self) -> bool:
@@ -182,4 +184,21 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         spec={} if ended else spec,
         status={} if ended else status,
         created_at=parse_time(metadata.get("creationTimestamp")),
+        results=_results(status) if ended and _reuses(spec) else {},
     )
+
+
+def _results(status: Mapping[str, Any]) -> dict[str, str]:
+    """The jobs of a run that succeeded, by the keys of their results."""
+    return {
+        job["key"]: name
+        for name, job in (status.get("jobs") or {}).items()
+        if "key" in job and job.get("phase") == "Succeeded"
+    }
+
+
+def _reuses(spec: Mapping[str, Any]) -> bool:
+    """Whether a run's policy asks for it anywhere: without that no status is looked through."""
+    policy = spec.get("policy") or {}
+    jobs = policy.get("jobs") or {}
+    return bool(policy.get("reuse")) or any((job or {}).get("reuse") for job in jobs.values())

@@ -258,6 +258,8 @@ class RunController:
             if not again:
                 break
             found = await self._confirmed_plan(view, state)
+        else:
+            services.queue.add(key)  # a long chain of results that are reused, or of models
         transitions.tell(
             services,
             state,

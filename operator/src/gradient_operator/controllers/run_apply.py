@@ -22,6 +22,7 @@ from gradient_operator.engine.model import (
     CommitOutputs,
     CreatePod,
     DeletePod,
+    FindResult,
     PodRecord,
     ReadResult,
     RegisterModel,
@@ -94,6 +95,11 @@ class Applier:
                 return await self._commit(state, action)
             case ReadResult(job, pod_uid):
                 return await self._read_result(state, job, pod_uid)
+            case FindResult(job, key):
+                state.found[job] = await self.services.results.find(
+                    self.services.client, namespace=state.identity.namespace, key=key
+                )
+                return True
             case RegisterModel(job):
                 return await self._register(state, state.workflow.jobs[job])
 

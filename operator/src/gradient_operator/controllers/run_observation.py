@@ -48,4 +48,7 @@ def observe(
         suspended_seconds=state.suspension.total(now),
         started_at=state.started_at,
         ceilings=state.ceilings,
+        default_image=services.config.default_image,
+        input_digests=state.input_digests,
+        found=state.found,
     )

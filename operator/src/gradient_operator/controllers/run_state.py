@@ -14,6 +14,7 @@ from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.pinning import Pinned
 from gradient_operator.controllers.records import RunView
 from gradient_operator.engine.model import (
+    Found,
     JobPhase,
     JobRecord,
     PodRecord,
@@ -66,6 +67,8 @@ class RunState:
     """Nodes that have stopped reporting, of Pods that should end."""
     nodes_asked_at: float = 0.0
     """When these nodes were asked for last."""
+    found: dict[str, Found | None] = field(default_factory=dict)
+    """What earlier runs have of jobs whose results may be reused; None: nothing."""
     problems: dict[str, str] = field(default_factory=dict)
     """Why the API server refused a job's Pod or model."""
     phase: RunPhase = RunPhase.PENDING
@@ -86,6 +89,13 @@ class RunState:
     """Whether the run carries the finalizer that keeps it until its Pods were stopped."""
     noticed_at: float = 0.0
     """When the present look at the run began, on the monotonic clock."""
+
+    @property
+    def input_digests(self) -> Mapping[str, str]:
+        """The digests of dataset inputs, where results may be reused."""
+        if not self.policy.reuse and not any(job.reuse for job in self.policy.jobs.values()):
+            return {}
+        return {text: pinned.digest for text, pinned in self.pinned.items()}
 
     @property
     def decisions_recorded(self) -> bool:

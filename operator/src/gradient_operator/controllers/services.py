@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from gradient_operator.api.datasets import StorageProviderSpec
 from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers.machine_types import MachineTypes
+from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.queue import KeyedQueue
@@ -75,4 +76,6 @@ class Services:
     definitions: Definitions
     assume_pod: Callable[[PodRecord], None]
     is_leader: Callable[[], bool]
+    results: ResultIndex = field(default_factory=ResultIndex)
+    """Results that may be reused."""
     clock: Callable[[], float] = time.time

@@ -51,6 +51,8 @@ def _attempt_failed(services: Services, state: RunState, job: str, failure: Fail
 def _changed(services: Services, state: RunState, name: str, record: JobRecord) -> None:
     if record.phase is JobPhase.SUCCEEDED:
         note = f"job {name} succeeded"
+        if record.source:
+            note = f"job {name} was {record.message}"
         services.recorder.record(reference(state), type="Normal", reason="JobSucceeded", note=note)
     elif record.phase is JobPhase.OMITTED:
         note = f"job {name} is omitted: {record.message}"

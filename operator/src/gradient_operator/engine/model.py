@@ -131,6 +131,8 @@ class JobRecord:
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
     source: str | None = None
     """RUN/JOB that made the outputs, where the job itself did not run."""
+    key: str | None = None
+    """What tells the same execution in another run, where `policy.reuse` is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,14 @@ class VolumeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The result of an earlier run: RUN/JOB that made it, and what it is."""
+
+    source: str
+    outputs: Mapping[str, OutputRecord]
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything that a plan may depend on."""
 
@@ -300,6 +310,11 @@ class Observation:
     """When the run was looked at first."""
     ceilings: Timeouts | None = None
     """The most that the operator's configuration allows in the run's namespace."""
+    default_image: str = ""
+    input_digests: Mapping[str, str] = field(default_factory=dict)
+    """Of the pinned dataset inputs by their references; only where `policy.reuse` is on."""
+    found: Mapping[str, Found | None] = field(default_factory=dict)
+    """What was found of jobs whose results were looked for; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +366,17 @@ class RegisterModel:
     job: str
 
 
-Action = CreatePod | DeletePod | AbortUpload | CommitOutputs | ReadResult | RegisterModel
+@dataclass(frozen=True, slots=True)
+class FindResult:
+    """Look whether an earlier run has done the same, by the key of the execution."""
+
+    job: str
+    key: str
+
+
+Action = (
+    CreatePod | DeletePod | AbortUpload | CommitOutputs | ReadResult | RegisterModel | FindResult
+)
 
 
 @dataclass(frozen=True, slots=True)

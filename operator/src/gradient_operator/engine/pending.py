@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gradient_operator.engine import clocks, condition, parallel, suspension
+from gradient_operator.engine import clocks, condition, parallel, reuse, suspension
 from gradient_operator.engine.model import (
     CreatePod,
     Failure,
@@ -44,6 +44,12 @@ def pending(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
         return step.fail(job, record, late)
     if job.action is Action.CREATE_MODEL:
         return _model(step, job, record)
+    record, anew = reuse.look(step, job, record)
+    return _make(step, job, record) if anew else record
+
+
+def _make(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
+    """Make the Pod of the next attempt, or say what keeps it from being made."""
     if job.base and step.room[job.base] <= 0:
         return replace(record, **parallel.waits(step.seen.workflow.matrices[job.base], job.base))
     found = obstacle(step.seen, job)

@@ -299,6 +299,13 @@ ENDS: Final = (
         "nothing; `gradient rerun RUN --failed --from JOB` runs it again",
     ),
     Reason(
+        "Reused",
+        "end",
+        "reuse",
+        "an earlier run did the same: same spec, image and inputs",
+        "nothing; `policy.reuse: false`, also of one job, runs it",
+    ),
+    Reason(
         "ConditionFalse",
         "end",
         "condition",

@@ -91,4 +91,5 @@ def _record(record: JobRecord, run: str, job: str) -> JobRecord:
         message=f"taken over from {source}: it did not run again",
         outputs=record.outputs,
         source=source,
+        key=record.key,
     )
