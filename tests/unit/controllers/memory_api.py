@@ -58,7 +58,7 @@ class MemoryApi:
         ]
         return ListResult(copy.deepcopy(items), "1")
 
-    async def create(self, resource, body, *, namespace=None):
+    async def create(self, resource, body, *, namespace=None, brief=False):
         name = body["metadata"]["name"]
         place = namespace or body["metadata"]["namespace"]
         self._refuse("create", resource)
@@ -67,9 +67,11 @@ class MemoryApi:
         parts = {key: value for key, value in body.items() if key != "metadata"}
         made = self.put(resource, name, namespace=place, metadata=body["metadata"], **parts)
         self._wrote("create", resource, name)
-        return copy.deepcopy(made)
+        return copy.deepcopy({"metadata": made["metadata"]} if brief else made)
 
-    async def merge_patch(self, resource, body, *, name, namespace=None, subresource=None):
+    async def merge_patch(
+        self, resource, body, *, name, namespace=None, subresource=None, brief=False
+    ):
         current = await self.get(resource, name=name, namespace=namespace)
         self._refuse("patch", resource)
         for key in ("uid", "resourceVersion"):
@@ -82,7 +84,7 @@ class MemoryApi:
         new["metadata"]["resourceVersion"] = str(next(self._numbers))
         self.objects[resource.plural, namespace, name] = new
         self._wrote("patch", resource, name)
-        return copy.deepcopy(new)
+        return copy.deepcopy({"metadata": new["metadata"]} if brief else new)
 
     async def delete(self, resource, *, name, namespace=None, uid=None, **_):
         current = await self.get(resource, name=name, namespace=namespace)

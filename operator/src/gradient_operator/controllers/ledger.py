@@ -26,16 +26,27 @@ _FURTHER_LIMIT: Final = 160
 """Characters of the messages of all others; mostly they say the same."""
 
 
-def dump_jobs(ledger: Mapping[str, JobRecord]) -> dict[str, dict[str, Any]]:
-    """The field `status.jobs`."""
+Dumped = dict[str, tuple[JobRecord, int, dict[str, Any]]]
+"""By job: the record, the limit of its message, and what became of them."""
+
+
+def dump_jobs(
+    ledger: Mapping[str, JobRecord], dumped: Dumped | None = None
+) -> dict[str, dict[str, Any]]:
+    """The field `status.jobs`; what is in `dumped` already is taken from there, and added to it."""
+    known = {} if dumped is None else dumped
     failed = [name for name, record in ledger.items() if record.phase is JobPhase.FAILED]
     limits = dict.fromkeys(failed[:_FAILURES_IN_FULL], FAILURE_MESSAGE_LIMIT)
     waiting = [name for name, record in ledger.items() if record.message and name not in limits]
     limits |= dict.fromkeys(waiting[:_WAITS_IN_FULL], WAIT_MESSAGE_LIMIT)
-    return {
-        name: dump_job(record, limit=limits.get(name, _FURTHER_LIMIT))
-        for name, record in ledger.items()
-    }
+    found = {}
+    for name, record in ledger.items():
+        limit = limits.get(name, _FURTHER_LIMIT)
+        before = known.get(name)
+        if before is None or before[0] is not record or before[1] != limit:
+            before = known[name] = record, limit, dump_job(record, limit=limit)
+        found[name] = before[2]
+    return found
 
 
 def dump_job(record: JobRecord, *, limit: int) -> dict[str, Any]:

@@ -270,7 +270,9 @@ class RunController:
         await self._applier.drop_claims(state)
         self.writer.ask(key, state)
         await self._releaser.now(
-            pod for pod in self._pods_of(view).values() if pod.deleting and state.ended(pod)
+            pod
+            for pod in services.pods.of(view.namespace, view.name).values()
+            if pod.deleting and pod.run_uid == view.uid and state.ended(pod)
         )
         if found.wake_at is not None:
             services.queue.add_after(key, max(0.0, found.wake_at - services.clock()))

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from gradient_operator.api.times import parse_time
 from gradient_operator.controllers import commit, inputs, results, run_claims
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.records import project_pod
@@ -110,7 +111,7 @@ class Applier:
             async with self.bucket.request():
                 waited = time.monotonic() - state.noticed_at
                 self.services.metrics.reaction_seconds.observe(waited)
-                created = await self.services.client.create(PODS, body)
+                created = await self.services.client.create(PODS, body, brief=True)
         except AlreadyExists:
             return await self._adopt(state, job, body["metadata"]["name"])
         except (Invalid, Forbidden, Conflict) as error:
@@ -122,7 +123,9 @@ class Applier:
             waited = self.services.clock() - ready_at
             self.services.metrics.job_wait_creation_seconds.observe(max(0.0, waited))
         state.problems.pop(job.name, None)
-        self.services.assume_pod(project_pod(created))
+        # What else the API server made of it, the watch will tell.
+        assumed = {**body, "metadata": created["metadata"], "status": {"phase": "Pending"}}
+        self.services.assume_pod(project_pod(assumed))
         return True
 
     async def _adopt(self, state: RunState, job: CompiledJob, name: str) -> bool:
@@ -342,8 +345,15 @@ class Applier:
         try:
             async with self.bucket.request():
                 patched = await self.services.client.merge_patch(
-                    PODS, body, name=pod.name, namespace=pod.namespace
+                    PODS, body, name=pod.name, namespace=pod.namespace, brief=True
                 )
         except (NotFound, Conflict):
             return
-        self.services.assume_pod(project_pod(patched))
+        metadata = patched["metadata"]
+        released = replace(
+            pod,
+            held=False,
+            resource_version=metadata["resourceVersion"],
+            deletion_at=parse_time(metadata.get("deletionTimestamp")),
+        )
+        self.services.assume_pod(released)

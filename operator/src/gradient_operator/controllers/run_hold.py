@@ -44,4 +44,4 @@ async def let_go(client: KubeClient, view: RunView) -> None:
 
 async def _set(client: KubeClient, view: RunView, finalizers: list[str]) -> None:
     body = {"metadata": {"uid": view.uid, "finalizers": finalizers or None}}
-    await client.merge_patch(RUNS, body, name=view.name, namespace=view.namespace)
+    await client.merge_patch(RUNS, body, name=view.name, namespace=view.namespace, brief=True)

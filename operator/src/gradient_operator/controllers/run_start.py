@@ -1,5 +1,7 @@
 """Begins a run, or takes one up again after a restart: compile, pin, choose, remember."""
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from gradient_operator.api.run import RerunOf, RunSpec
@@ -99,10 +101,16 @@ def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
         StartRefused: it is not valid.
     """
     try:
-        spec = parse_run(view.spec)
-        return spec, compile_file(spec.definition, given=spec.inputs or {}).workflow
+        return _compiled(json.dumps(view.spec))
     except Refused as refused:
         raise StartRefused("InvalidDefinition", refused.summary()) from None
+
+
+@lru_cache(maxsize=16)
+def _compiled(spec: str) -> tuple[RunSpec, CompiledWorkflow]:
+    """Read and compile a run's `spec`: a thousand runs of one workflow share what comes of it."""
+    read = parse_run(json.loads(spec))
+    return read, compile_file(read.definition, given=read.inputs or {}).workflow
 
 
 def _storage(services: Services, view: RunView, provider: str | None) -> tuple[Storage | None, str]:
@@ -123,9 +131,12 @@ def refresh_storage(services: Services, state: RunState, view: RunView) -> None:
 
 def choose_volumes(services: Services, state: RunState) -> None:
     """Choose the modes of volumes that have none yet, once the machine types of all are known."""
+    if state.volumes_chosen:
+        return
     wanted = users(state.workflow)
     types = services.definitions.instance_types
     if len(state.volumes) == len(wanted):
+        state.volumes_chosen = True
         return
     if any(
         state.workflow.jobs[job].instance_type not in types
@@ -141,6 +152,7 @@ def choose_volumes(services: Services, state: RunState) -> None:
         read_write_many_class=services.config.volumes.read_write_many_class,
     )
     state.claim_users = claim_users(state.workflow, state.volumes)
+    state.volumes_chosen = True
 
 
 def _ledger(workflow: CompiledWorkflow, status: Any) -> dict[str, JobRecord]:

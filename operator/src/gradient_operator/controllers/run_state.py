@@ -11,6 +11,7 @@ from typing import Any
 
 from gradient_operator.api.policy import Timeouts
 from gradient_operator.api.workflow import Policy
+from gradient_operator.controllers.ledger import Dumped
 from gradient_operator.controllers.pinning import Pinned
 from gradient_operator.controllers.records import RunView
 from gradient_operator.engine.model import (
@@ -47,6 +48,8 @@ class RunState:
     """Whether jobs were taken over from other runs when this one began."""
     pinned: Mapping[str, Pinned] = field(default_factory=dict)
     volumes: dict[str, VolumeRecord] = field(default_factory=dict)
+    volumes_chosen: bool = False
+    """Whether each volume has a mode."""
     results: dict[str, UploadResult] = field(default_factory=dict)
     """Full results that were read from object storage, by Pod UID."""
     committed: set[str] = field(default_factory=set)
@@ -81,6 +84,8 @@ class RunState:
     """The status as the API server has acknowledged it."""
     written_at: float = float("-inf")
     """When it was written last, on the monotonic clock."""
+    dumped: Dumped = field(default_factory=dict)
+    """Its jobs as they were dumped last: of a thousand few have changed a second later."""
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while it is written: what was written before must be known by then."""
     recorded: bool = False

@@ -28,7 +28,7 @@ def build(state: RunState, *, generation: int, now: float) -> dict[str, Any]:
         "progress": verdict.progress(state.ledger),
         "message": ledger.cut(message, ledger.FAILURE_MESSAGE_LIMIT) or "",
         "startedAt": format_time(state.started_at),
-        "jobs": ledger.dump_jobs(state.ledger),
+        "jobs": ledger.dump_jobs(state.ledger, state.dumped),
         "conditions": conditions.merge(
             state.written.get("conditions", ()),
             conditions.of_run(state.phase, reason=reason, message=message, accepted=True),
@@ -107,7 +107,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     patch: dict[str, Any] = {key: None for key in before if key not in after}
     for key, value in after.items():
         old = before.get(key)
-        if old == value:
+        if old is value or old == value:
             continue
         if isinstance(value, dict) and isinstance(old, dict):
             patch[key] = difference(old, value)

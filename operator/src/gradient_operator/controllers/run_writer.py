@@ -106,7 +106,12 @@ class StatusWriter:
         writes = self._services.metrics.status_writes_total
         try:
             await self._services.client.merge_patch(
-                RUNS, body, name=view.name, namespace=view.namespace, subresource="status"
+                RUNS,
+                body,
+                name=view.name,
+                namespace=view.namespace,
+                subresource="status",
+                brief=True,
             )
         except NotFound:
             writes.labels("GradientRun", "gone").inc()

@@ -1,12 +1,15 @@
 """What happened between two ledgers: told as Events and counted in the metrics, once each."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from gradient_operator.api import names
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Services
 from gradient_operator.engine.model import Failure, JobPhase, JobRecord, PodRecord, RunPhase
 from gradient_operator.kube.recorder import ObjectReference
+
+_NEW: Final = JobRecord()
 
 
 def reference(state: RunState) -> ObjectReference:
@@ -27,7 +30,9 @@ def tell(
     for job, failure in failures:
         _attempt_failed(services, state, job, failure)
     for name, record in state.ledger.items():
-        old = before.get(name, JobRecord())
+        old = before.get(name, _NEW)
+        if record is old:
+            continue
         if record.started_at is not None and old.started_at is None:
             _started(services, state, name, record, pods.get((name, record.attempt)))
         if record.phase is not old.phase:

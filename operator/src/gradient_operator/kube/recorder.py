@@ -173,6 +173,7 @@ class EventRecorder:
                     {"series": {"count": count, "lastObservedTime": series.last}},
                     name=series.name,
                     namespace=_namespace(saying),
+                    brief=True,
                 )
             else:
                 await self._create(saying, series, count)
@@ -209,7 +210,7 @@ class EventRecorder:
         if count > 1:
             body["series"] = {"count": count, "lastObservedTime": series.last}
         try:
-            await self._client.create(EVENTS, body, namespace=_namespace(saying))
+            await self._client.create(EVENTS, body, namespace=_namespace(saying), brief=True)
         except AlreadyExists:
             logger.debug("an event's first answer was lost")  # its name is ours alone
 

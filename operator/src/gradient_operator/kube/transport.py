@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 IN_FLIGHT: Final = 72
 """Requests at once: 64 writes of the operator and room for its reads; more only adds latency."""
+METADATA_ONLY: Final = (
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+)
+"""What to accept where the object's metadata is all that matters."""
 _UNAUTHORIZED: Final = 401
 
 
@@ -70,6 +74,8 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
+    brief: bool = False
+    """Whether metadata is all that the answer shall hold."""
     replay: bool = True
 
 
@@ -167,6 +173,8 @@ class Transport:
         headers = {}
         if authorization := await credentials.authorization.header():
             headers["Authorization"] = authorization
+        if call.brief:
+            headers["Accept"] = METADATA_ONLY
         if call.body is not None:
             headers["Content-Type"] = call.content_type
         started = time.perf_counter()
