@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.credentials import CredentialsError
 from gradient_operator.kube.errors import KubeError
-from tests.bench import burst, chain, fan_out, machine, page
+from tests.bench import burst, chain, fan_out, history, machine, page, steady
 from tests.bench.arena import arena
+from tests.bench.engines import find_engine
 from tests.bench.machine import ROOT
 from tests.bench.model import FULL, QUICK, BenchError, Load
 from tests.bench.report import Report
@@ -29,7 +30,10 @@ from tests.bench.rounds import run_load
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LOADS: Final = {load.key: load for load in (chain.LOAD, fan_out.LOAD, burst.LOAD)}
+LOADS: Final = {
+    load.key: load
+    for load in (*chain.LOADS, *fan_out.LOADS, *burst.LOADS, *steady.LOADS, *history.LOADS)
+}
 KUBECONFIG: Final = ROOT / ".local" / "simulated.kubeconfig"
 
 
@@ -62,9 +66,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         type=_loads,
-        default=list(LOADS.values()),
         metavar="LOAD,…",
         help=f"some of {', '.join(LOADS)}",
+    )
+    parser.add_argument(
+        "--long", action="store_true", help="also the loads that take many minutes each"
+    )
+    parser.add_argument(
+        "--engine",
+        default="tests.bench.engines:GRADIENT",
+        metavar="MODULE:NAME",
+        help="another engine, which works on the cluster already (see tests/bench/engines.py)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="small loads, one round: shows that it works"
@@ -129,13 +141,17 @@ async def _bench(options: argparse.Namespace, kubeconfig: Path) -> Report:
             file=sys.stderr,
         )
     sizes = QUICK if options.quick else FULL
+    engine = find_engine(options.engine)
+    loads = options.only or [load for load in LOADS.values() if options.long or not load.long]
     folder = Path(tempfile.mkdtemp(prefix="gradient-bench-"))
     results = []
     client = await KubeClient.connect(kubeconfig, user_agent="gradient-bench")
     async with client:
         version = json.loads(await client.raw_get("/version"))["gitVersion"]
-        async with arena(client, kubeconfig=kubeconfig, sizes=sizes, folder=folder) as scene:
-            for load in options.only:
+        async with arena(
+            client, kubeconfig=kubeconfig, sizes=sizes, folder=folder, engine=engine
+        ) as scene:
+            for load in [load for load in loads if engine.ours or not load.ours]:
                 rounds = options.runs or (1 if options.quick else load.rounds)
                 results.append(await run_load(load, scene, rounds=rounds, say=_say))
     shutil.rmtree(folder)  # after a failure the operators' logs stay
@@ -146,6 +162,7 @@ async def _bench(options: argparse.Namespace, kubeconfig: Path) -> Report:
         kubernetes=version,
         sizes=sizes,
         results=results,
+        engine=engine.name,
     )
 
 

@@ -27,6 +27,7 @@ from gradient_operator.kube.resources import (
     RUNS,
 )
 from tests.bench import definitions, exposition
+from tests.bench.engines import GRADIENT
 from tests.bench.machine import ROOT
 from tests.bench.model import BenchError
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from gradient_operator.kube.client import KubeClient
     from gradient_operator.kube.resources import Resource
+    from tests.bench.engines import Engine
     from tests.bench.exposition import Scrape
     from tests.bench.model import Sizes
 
@@ -57,17 +59,18 @@ class Arena:
     sizes: Sizes
     folder: Path
     """For configurations and logs of operators."""
+    engine: Engine = GRADIENT
     _runs: int = field(default=0)
 
     def new_run(self, jobs: dict[str, Any]) -> dict[str, Any]:
         """A run to create, under a name that was not used before."""
         self._runs += 1
-        return {
-            "apiVersion": names.API_VERSION,
-            "kind": RUNS.kind,
-            "metadata": {"name": f"run-{self._runs}", "namespace": self.namespace},
-            "spec": {"definition": {"jobs": jobs}},
-        }
+        return self.engine.submission(f"run-{self._runs}", self.namespace, jobs)
+
+    @property
+    def manual_type(self) -> str:
+        """The machine type of jobs whose Pods run until the bench says otherwise."""
+        return f"{self.namespace}-manual"
 
     async def scrape(self) -> Scrape:
         """The API server's counters of requests and of the bytes that came with them."""
@@ -76,7 +79,7 @@ class Arena:
 
     async def clean(self) -> None:
         """Delete all Pods and runs of the namespace; to be called while no operator runs."""
-        for resource in (PODS, RUNS):
+        for resource in (PODS, self.engine.resource):
             items = (await self.client.list_all(resource, namespace=self.namespace)).items
             await asyncio.gather(*(self._remove(resource, item) for item in items))
             await self._await_none(resource)
@@ -133,7 +136,7 @@ def sent_to_runs(difference: Scrape) -> float:
 
 @asynccontextmanager
 async def arena(
-    client: KubeClient, *, kubeconfig: Path, sizes: Sizes, folder: Path
+    client: KubeClient, *, kubeconfig: Path, sizes: Sizes, folder: Path, engine: Engine = GRADIENT
 ) -> AsyncIterator[Arena]:
     """Set the scene, and clear it away whatever happens in it.
 
@@ -144,18 +147,24 @@ async def arena(
     await _define_kinds(client)
     name = f"bench-{uuid.uuid4().hex[:8]}"
     machine_type = InstanceTypeSpec(name=name, node_selector={names.LABEL_POOL: "cpu"})
-    scene = Arena(client, kubeconfig, name, machine_type, sizes, folder)
+    scene = Arena(client, kubeconfig, name, machine_type, sizes, folder, engine)
     try:
         await client.create(NAMESPACES, {"metadata": {"name": name}})
-        await client.create(
-            INSTANCE_TYPES,
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": INSTANCE_TYPES.kind,
-                "metadata": {"name": name},
-                "spec": machine_type.model_dump(mode="json", by_alias=True, exclude_none=True),
-            },
+        manual = {"gradient.run/simulate": "manual", names.LABEL_POOL: "cpu"}
+        tolerations = [{"key": "gradient.run/simulate", "operator": "Exists"}]
+        by_hand = InstanceTypeSpec(
+            name=scene.manual_type, node_selector=manual, tolerations=tolerations
         )
+        for spec in (machine_type, by_hand):
+            await client.create(
+                INSTANCE_TYPES,
+                {
+                    "apiVersion": names.API_VERSION,
+                    "kind": INSTANCE_TYPES.kind,
+                    "metadata": {"name": spec.name},
+                    "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+                },
+            )
         await _require_no_other_operator(scene)
         yield scene
     finally:
@@ -169,8 +178,9 @@ async def _clear(scene: Arena) -> None:
     except NotFound:
         pass
     finally:
-        with suppress(NotFound):
-            await scene.client.delete(INSTANCE_TYPES, name=scene.namespace)
+        for name in (scene.namespace, scene.manual_type):
+            with suppress(NotFound):
+                await scene.client.delete(INSTANCE_TYPES, name=name)
 
 
 async def _require_simulated_nodes(client: KubeClient) -> None:
@@ -206,7 +216,8 @@ def _established(definition: dict[str, Any]) -> bool:
 
 async def _require_no_other_operator(scene: Arena) -> None:
     """Make a run while our operator is not up yet: nobody may answer."""
-    run = scene.new_run({"Probe": definitions.job(scene.machine_type.name)})
+    jobs = {"Probe": definitions.job(scene.machine_type.name)}
+    run = GRADIENT.submission("probe", scene.namespace, jobs)
     name = run["metadata"]["name"]
     await scene.client.create(RUNS, run)
     await asyncio.sleep(STRANGER_SECONDS)

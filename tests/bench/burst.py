@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from gradient_operator.kube.resources import PODS, RUNS
 from tests.bench import calls, definitions
-from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement
+from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement, Sizes
 from tests.bench.operator_process import reaction
 from tests.bench.stage import play, spending
 from tests.bench.statistics import histogram_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.bench.arena import Arena
     from tests.bench.observer import Observer
     from tests.bench.operator_process import OperatorProcess
 
 
-async def _run(arena: Arena, contestant: Contestant) -> Measurement:
-    return await play(arena, contestant, bare=_bare, operator=_operator)
+def load(
+    key: str, *, number: Callable[[Sizes], int], size: str, rounds: int, long: bool = False
+) -> Load:
+    """The load of so many runs, a number that `size` shows in a text."""
+
+    async def run(arena: Arena, contestant: Contestant) -> Measurement:
+        many = number(arena.sizes)
+        return await play(
+            arena,
+            contestant,
+            bare=partial(_bare, many=many),
+            operator=partial(_operator, many=many),
+        )
+
+    return Load(
+        key=key,
+        title=f"{size} runs of one job at once",
+        explanation=_EXPLANATION.format(size=size),
+        figures=_FIGURES,
+        seconds=1_200 if long else 300,
+        rounds=rounds,
+        run=run,
+        long=long,
+    )
 
 
-async def _bare(arena: Arena, seen: Observer) -> Measurement:
+async def _bare(arena: Arena, seen: Observer, *, many: int) -> Measurement:
     jobs = {"Only": definitions.job(arena.machine_type.name)}
     pods = [
         pod
-        for number in range(arena.sizes.burst)
+        for number in range(many)
         for pod in definitions.bare_pods(
             jobs,
             run=f"burst-{number}",
@@ -40,9 +65,11 @@ async def _bare(arena: Arena, seen: Observer) -> Measurement:
     return _measurement(seen, total=seen.now() - started, expected=len(pods))
 
 
-async def _operator(arena: Arena, seen: Observer, process: OperatorProcess) -> Measurement:
+async def _operator(
+    arena: Arena, seen: Observer, process: OperatorProcess | None, *, many: int
+) -> Measurement:
     jobs = {"Only": definitions.job(arena.machine_type.name)}
-    runs = [arena.new_run(jobs) for _ in range(arena.sizes.burst)]
+    runs = [arena.new_run(jobs) for _ in range(many)]
     total = 0.0
 
     async def work() -> None:
@@ -56,10 +83,13 @@ async def _operator(arena: Arena, seen: Observer, process: OperatorProcess) -> M
 
     spent = await spending(arena, process, work)
     result = _measurement(seen, total=total, expected=len(runs))
+    if spent is None:
+        return result
     reactions = reaction(spent.metrics)
     figures = {
         **result.figures,
         **spent.figures(),
+        "cpu_each": spent.cpu_seconds / len(runs) * 1_000,
         **calls.figures(spent.calls(), per=len(runs)),
         "reaction_p50": histogram_quantile(reactions, 0.50) * 1_000,
         "reaction_p99": histogram_quantile(reactions, 0.99) * 1_000,
@@ -78,27 +108,26 @@ def _measurement(seen: Observer, *, total: float, expected: int) -> Measurement:
     )
 
 
-LOAD = Load(
-    key="B3",
-    title="{burst} runs of one job at once",
-    explanation=(
-        "{burst} GradientRuns of one instant job, sent as fast as one client can; from the first "
-        "one sent to seeing the last one succeeded. The bare client sends as many Pods and waits "
-        "until it sees them all succeeded: it writes one object where a run takes two, and their "
-        "status. The reaction lasts from the operator's first look at a run to the request that "
-        "creates its Pod, by its own histogram."
-    ),
-    figures=(
-        Figure("total", "from start to end", "s", 2),
-        Figure("rate", "runs (bare: Pods) per second", "1/s", 0),
-        Figure("reaction_p50", "operator: reaction, median", "ms"),
-        Figure("reaction_p99", "operator: reaction, 99th percentile", "ms"),
-        Figure("cpu", "operator: processor time", "s", 2),
-        Figure("rss", "operator: peak memory (RSS)", "MiB", 0),
-        Figure("rss_idle", "operator: memory before", "MiB", 0),
-        *calls.rows("requests per run", digits=2),
-    ),
-    seconds=300,
-    rounds=3,
-    run=_run,
+_EXPLANATION: Final = (
+    "{size} GradientRuns of one instant job, sent as fast as one client can; from the first "
+    "one sent to seeing the last one succeeded. The bare client sends as many Pods and waits "
+    "until it sees them all succeeded: it writes one object where a run takes two, and their "
+    "status. The reaction lasts from the operator's first look at a run to the request that "
+    "creates its Pod, by its own histogram."
+)
+_FIGURES: Final = (
+    Figure("total", "from start to end", "s", 2),
+    Figure("rate", "runs (bare: Pods) per second", "1/s", 0),
+    Figure("reaction_p50", "operator: reaction, median", "ms"),
+    Figure("reaction_p99", "operator: reaction, 99th percentile", "ms"),
+    Figure("cpu", "operator: processor time", "s", 2),
+    Figure("cpu_each", "operator: processor time for each run", "ms"),
+    Figure("rss", "operator: peak memory (RSS)", "MiB", 0),
+    Figure("rss_idle", "operator: memory before", "MiB", 0),
+    *calls.rows("requests per run", digits=2),
+)
+
+LOADS: Final = (
+    load("B3", number=lambda sizes: sizes.burst, size="{burst:,}", rounds=3),
+    load("B3-5000", number=lambda sizes: sizes.flood, size="{flood:,}", rounds=1, long=True),
 )

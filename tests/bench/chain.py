@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradient_operator.kube.resources import PODS, RUNS
 from tests.bench import definitions
@@ -40,7 +40,7 @@ async def _bare(arena: Arena, seen: Observer) -> Measurement:
     return _measurement(seen, names[1:], list(jobs), totals[1:])
 
 
-async def _operator(arena: Arena, seen: Observer, _: OperatorProcess) -> Measurement:
+async def _operator(arena: Arena, seen: Observer, _: OperatorProcess | None) -> Measurement:
     totals, names = [], []
     jobs = definitions.chain(arena.machine_type.name, arena.sizes.chain)
     last = list(jobs)[-1]
@@ -106,3 +106,5 @@ LOAD = Load(
     rounds=5,
     run=_run,
 )
+
+LOADS: Final = (LOAD,)

@@ -59,12 +59,58 @@ class Sizes:
     chain: int
     chains: int
     """Measured chains in one round, one after another."""
+    narrow: int
     width: int
+    wide: int
     burst: int
+    flood: int
+    rate: int
+    """Runs per minute in the first step of the rising rate."""
+    step: int
+    """Seconds of each step."""
+    finished: int
+    """Runs that have ended, beside an operator that has nothing to do."""
+    running: int
+    idle: int
+    """Seconds without anything to do."""
+    history: int
+    """Runs that have ended, when an operator starts."""
+    submitted: int
+    """Runs that were sent while there was no operator."""
 
 
-FULL = Sizes(chain=10, chains=5, width=1_000, burst=1_000)
-QUICK = Sizes(chain=10, chains=2, width=100, burst=100)
+FULL = Sizes(
+    chain=10,
+    chains=5,
+    narrow=100,
+    width=1_000,
+    wide=2_000,
+    burst=1_000,
+    flood=5_000,
+    rate=900,
+    step=60,
+    finished=10_000,
+    running=500,
+    idle=600,
+    history=4_500,
+    submitted=500,
+)
+QUICK = Sizes(
+    chain=10,
+    chains=2,
+    narrow=20,
+    width=100,
+    wide=100,
+    burst=100,
+    flood=100,
+    rate=300,
+    step=3,
+    finished=50,
+    running=10,
+    idle=3,
+    history=50,
+    submitted=10,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +125,11 @@ class Load:
     """The longest that one contestant may take."""
     rounds: int
     run: Callable[[Arena, Contestant], Awaitable[Measurement]]
+    contestants: tuple[Contestant, ...] = tuple(Contestant)
+    long: bool = False
+    """Whether it takes many minutes, and is run only when asked for."""
+    ours: bool = False
+    """Whether only this project's operator can be measured by it."""
 
 
 @dataclass(slots=True)

@@ -12,10 +12,10 @@ import json
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from gradient_operator.api import names
-from gradient_operator.kube.resources import PODS, RUNS
+from gradient_operator.kube.resources import PODS
+from tests.bench.engines import GRADIENT, End
 from tests.bench.model import BenchError
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from gradient_operator.kube.client import KubeClient
     from gradient_operator.kube.resources import Resource
-
-RUN: Final = f"{names.GROUP}/run"
-JOB: Final = f"{names.GROUP}/job"
+    from tests.bench.engines import Engine
 
 
 @dataclass(slots=True)
@@ -45,6 +43,8 @@ class RunSeen:
     created: float
     size: int
     """Bytes of the object as last seen, as JSON."""
+    status: int = 0
+    """Bytes of its status alone."""
     ended: float | None = None
     writes: int = 0
     stored: int = 0
@@ -55,7 +55,12 @@ class Observer:
     """`await begin()`, then let `follow_pods` and `follow_runs` run beside what is observed."""
 
     def __init__(
-        self, client: KubeClient, namespace: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        client: KubeClient,
+        namespace: str,
+        *,
+        engine: Engine = GRADIENT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pods: dict[str, PodSeen] = {}
         """By the Pod's name: a job that got two Pods shows as one too many."""
@@ -69,19 +74,20 @@ class Observer:
         """How often a watch had to be opened again, which delays what it shows."""
         self._client = client
         self._namespace = namespace
+        self._engine = engine
         self._clock = clock
         self._versions: dict[str, str] = {}
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
-    async def begin(self) -> None:
-        """Note where the watches begin.
+    async def begin(self, *, empty: bool = True) -> None:
+        """Note where the watches begin; `empty`: there must be nothing yet.
 
         Raises:
             BenchError: something is left of an earlier load.
         """
-        for resource in (PODS, RUNS):
+        for resource in (PODS, self._engine.resource):
             listed = await self._client.list_all(resource, namespace=self._namespace)
-            if listed.items:
+            if listed.items and empty:
                 raise BenchError(
                     f"{len(listed.items)} {resource.plural} are left in namespace "
                     f"{self._namespace} from an earlier load"
@@ -104,7 +110,7 @@ class Observer:
             BenchError: a run did not succeed.
             KubeError: the watch cannot go on.
         """
-        await self._follow(RUNS, self.see_run)
+        await self._follow(self._engine.resource, self.see_run)
 
     async def until_finished(self, pods: int) -> None:
         """Wait until so many Pods have finished."""
@@ -170,11 +176,13 @@ class Observer:
     def see_pod(self, pod: dict[str, Any]) -> None:
         """Note a Pod's state."""
         metadata = pod["metadata"]
-        name, annotations = metadata["name"], metadata.get("annotations", {})
+        name, job = metadata["name"], self._engine.job_of(pod)
+        if job is None:
+            return
         seen = self.pods.get(name)
         if seen is None:
             seen = self.pods[name] = PodSeen(self._clock())
-            self.jobs.setdefault((annotations.get(RUN, ""), annotations.get(JOB, "")), seen)
+            self.jobs.setdefault(job, seen)
         phase = pod["status"].get("phase")
         if phase == "Failed":
             reason = pod["status"].get("message") or pod["status"].get("reason", "")
@@ -198,9 +206,11 @@ class Observer:
             seen.size = size
             seen.writes += 1
             seen.stored += size
-        phase = status.get("phase")
-        if phase in {"Failed", "Cancelled"}:
+        seen.status = len(json.dumps(status, separators=(",", ":")))
+        end = self._engine.end_of(run)
+        if end is End.BADLY:
+            phase = status.get("phase")
             raise BenchError(f"run {name} ended as {phase}: {status.get('message', '')}")
-        if phase == "Succeeded" and seen.ended is None:
+        if end is End.WELL and seen.ended is None:
             seen.ended = now
             self.ended_runs += 1

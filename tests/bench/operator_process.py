@@ -97,13 +97,13 @@ def _at_work(metrics: Scrape) -> bool:
     return waiting + metrics.total(f"{_PREFIX}workqueue_unfinished_work_seconds") > 0
 
 
-def requests(metrics: Scrape) -> dict[tuple[str, str], int]:
-    """Requests by verb and resource that have to do with the work; those without any left out."""
+def requests(metrics: Scrape, *, own_affairs: bool = False) -> dict[tuple[str, str], int]:
+    """Requests by verb and resource; without `own_affairs` those that have to do with the work."""
     found = metrics.by(f"{_PREFIX}api_requests_total", "verb", "resource")
     return {
         (verb, resource): count
         for (verb, resource), count in found.items()
-        if count and resource not in _OWN_AFFAIRS
+        if count and (own_affairs or resource not in _OWN_AFFAIRS)
     }
 
 

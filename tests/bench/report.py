@@ -58,6 +58,7 @@ class Report:
     kubernetes: str
     sizes: Sizes
     results: Sequence[LoadResult]
+    engine: str = "operator"
 
     def text(self) -> str:
         """For a terminal."""
@@ -106,17 +107,24 @@ class Report:
         parts = [
             f"## {load.key}: {load.title.format(**sizes)}",
             f"{load.explanation.format(**sizes)} {rounds} round{'s' if rounds > 1 else ''}.",
-            table(result),
+            table(result, engine=self.engine),
             *_remarks(result),
         ]
         return "\n\n".join(parts)
 
 
-def table(result: LoadResult) -> str:
-    """The figures of a load, aligned."""
+def table(result: LoadResult, *, engine: str = "operator") -> str:
+    """The figures of a load, aligned; columns without any are left out."""
+    head = [engine if cell == "operator" else cell for cell in _HEAD]
     rows = [_row(result, figure) for figure in result.load.figures]
-    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
-    lines = [_line(_HEAD, widths)]
+    columns = [
+        column
+        for at, column in enumerate(zip(head, *rows, strict=True))
+        if at == 0 or any(column[1:])
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    head, *rows = [list(row) for row in zip(*columns, strict=True)]
+    lines = [_line(head, widths)]
     lines.append(
         "| "
         + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
@@ -132,13 +140,13 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join([first, *rest]) + " |"
 
 
-def _row(result: LoadResult, figure: Figure) -> tuple[str, ...]:
+def _row(result: LoadResult, figure: Figure) -> list[str]:
     cells = [f"{figure.label}, {figure.unit}" if figure.unit else figure.label]
     for contestant in Contestant:
         cells.append(_cell(spread(result.values(contestant, figure.key)), figure.digits))
         if contestant.is_operator:
             cells.append(_cell(spread(result.ratios(contestant, figure.key)), 2))
-    return tuple(cells)
+    return cells
 
 
 def _cell(found: Spread | None, digits: int) -> str:

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from tests.bench.model import Load, Measurement
 
 
-def order(number: int) -> Sequence[Contestant]:
+def order(load: Load, arena: Arena, number: int) -> Sequence[Contestant]:
     """The contestants of a round: what grows along a round must not always meet the same one."""
-    contestants = list(Contestant)
+    contestants = [
+        one
+        for one in load.contestants
+        if arena.engine.ours or one is not Contestant.WITHOUT_FINALIZER
+    ]
     return contestants if number % 2 == 0 else contestants[::-1]
 
 
@@ -33,16 +37,17 @@ async def run_load(
     """
     result = LoadResult(load)
     title = load.title.format(**asdict(arena.sizes))
+    shown = load.figures[0]
     for number in range(rounds):
         found: dict[Contestant, Measurement] = {}
-        for contestant in order(number):
+        for contestant in order(load, arena, number):
             result.foreign.append(await machine.calm())
             started = time.monotonic()
             found[contestant] = await _within(load, arena, contestant)
             await arena.clean()
             say(
                 f"  {load.key} {title}, round {number + 1} of {rounds}, {contestant}: "
-                f"{found[contestant].figures['total']:.2f} s "
+                f"{found[contestant].figures[shown.key]:,.{shown.digits}f} {shown.unit} "
                 f"({time.monotonic() - started:.0f} s with start and clearing up)"
             )
             for note in found[contestant].notes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.bench.arena import counted_by_server, sent_to_runs
+from tests.bench.engines import GRADIENT
 from tests.bench.model import Contestant
 from tests.bench.observer import Observer
 from tests.bench.operator_process import OperatorProcess, Reading, operating, refusals, requests
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BarePlay = Callable[["Arena", Observer], Awaitable["Measurement"]]
-OperatorPlay = Callable[["Arena", Observer, OperatorProcess], Awaitable["Measurement"]]
+OperatorPlay = Callable[["Arena", Observer, OperatorProcess | None], Awaitable["Measurement"]]
+"""Without a process it is an engine that works on the cluster already."""
 
 
 async def play(
@@ -33,7 +35,8 @@ async def play(
     Raises:
         BenchError: what was observed must not happen, or the operator's process ended.
     """
-    seen = Observer(arena.client, arena.namespace)
+    engine = arena.engine if contestant.is_operator else GRADIENT
+    seen = Observer(arena.client, arena.namespace, engine=engine)
     await seen.begin()
     try:
         measured = await _play(arena, contestant, seen, bare=bare, operator=operator)
@@ -56,6 +59,8 @@ async def _play(
 ) -> Measurement:
     if not contestant.is_operator:
         return await together(bare(arena, seen), seen.follow_pods())
+    if not arena.engine.ours:
+        return await together(operator(arena, seen, None), seen.follow_pods(), seen.follow_runs())
     folder = Path(tempfile.mkdtemp(prefix=f"{contestant}-", dir=arena.folder))
     finalizer = contestant is Contestant.OPERATOR
     async with operating(
@@ -142,9 +147,15 @@ class Spent:
 
 
 async def spending(
-    arena: Arena, process: OperatorProcess, work: Callable[[], Awaitable[None]]
-) -> Spent:
-    """Do `work`, wait until the operator is idle again, and tell what it all took."""
+    arena: Arena, process: OperatorProcess | None, work: Callable[[], Awaitable[None]]
+) -> Spent | None:
+    """Do `work`, wait until the operator is idle again, and tell what it all took.
+
+    None of an engine that is not ours.
+    """
+    if process is None:
+        await work()
+        return None
     server = await arena.scrape()
     before = await process.read()
     await work()

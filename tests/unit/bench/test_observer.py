@@ -3,8 +3,9 @@ import asyncio
 import pytest
 
 from gradient_operator.kube.client import ListResult
+from tests.bench.engines import JOB, RUN
 from tests.bench.model import BenchError
-from tests.bench.observer import JOB, RUN, Observer
+from tests.bench.observer import Observer
 
 
 class Clock:

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.bench import machine, rounds
-from tests.bench.model import QUICK, BenchError, Contestant, Load, Measurement
+from tests.bench.engines import GRADIENT
+from tests.bench.model import QUICK, BenchError, Contestant, Figure, Load, Measurement
 
 
 class Scene(SimpleNamespace):
@@ -12,7 +13,7 @@ class Scene(SimpleNamespace):
     folder = "logs"
 
     def __init__(self):
-        super().__init__(played=[], cleaned=0)
+        super().__init__(played=[], cleaned=0, engine=GRADIENT)
 
     async def clean(self):
         self.cleaned += 1
@@ -28,7 +29,13 @@ def calm(monkeypatch):
 
 def load(play, *, seconds=5.0):
     return Load(
-        key="B9", title="t", explanation="", figures=(), seconds=seconds, rounds=1, run=play
+        key="B9",
+        title="t",
+        explanation="",
+        figures=(Figure("total", "time", "s"),),
+        seconds=seconds,
+        rounds=1,
+        run=play,
     )
 
 
