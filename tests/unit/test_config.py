@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradient_operator.config import ConfigurationError, load_config
+from gradient_operator.config import ConfigurationError, OperatorConfig, load_config
 
 TEXT = """
 namespacePolicy:
@@ -30,3 +30,20 @@ def test_a_wrong_entry_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigurationError, match="namespaces"):
         load_config(path)
+
+
+def test_a_priority_is_bounded_by_the_namespace_and_names_the_class_of_pods():
+    config = OperatorConfig.model_validate(
+        {
+            "namespacePolicy": {"maxPriority": 10},
+            "namespaces": {"prod": {"maxPriority": 1000}},
+            "priorityClasses": [
+                {"minimum": -1000, "name": "low"},
+                {"minimum": 10, "name": "high"},
+            ],
+        }
+    )
+    assert [config.priority_of(space, 500) for space in ("team", "prod")] == [10, 500]
+    assert config.priority_of("team", -5) == -5
+    assert [config.priority_class(priority) for priority in (-5, 9, 10)] == ["low", "low", "high"]
+    assert OperatorConfig().priority_class(10) is None

@@ -53,6 +53,17 @@ class NamespacePolicy(Model):
 
     timeouts: Timeouts | None = None
     """Bounds of the clocks in `policy.timeouts`; they hold for jobs that name none, too."""
+    max_running_jobs: int | None = Field(default=None, ge=0)
+    """How many jobs of the namespace may be under way at once."""
+    max_priority: int | None = Field(default=None, ge=-1_000, le=1_000)
+    """The highest `policy.priority` that counts here."""
+
+
+class PriorityClass(Model):
+    """The PriorityClass of the Pods of runs from a priority on."""
+
+    minimum: int = Field(ge=-1_000, le=1_000)
+    name: ObjectName
 
 
 class OperatorConfig(Model):
@@ -79,6 +90,10 @@ class OperatorConfig(Model):
     """What holds in every namespace that has no entry of its own for it."""
     namespaces: dict[ObjectName, NamespacePolicy] = Field(default_factory=dict)
     """What holds in single namespaces instead, field by field."""
+    machine_type_limits: dict[ShortText, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """How many jobs of a machine type may be under way at once in the whole cluster."""
+    priority_classes: list[PriorityClass] = Field(default_factory=list)
+    """Without one Pods have the cluster's default class, whatever their run's priority is."""
     pod_finalizer: bool = True
     watch_namespace: ObjectName | None = None
     workers: int = Field(default=16, ge=1, le=256)
@@ -92,6 +107,16 @@ class OperatorConfig(Model):
             return self.namespace_policy
         named = {name: getattr(own, name) for name in own.model_fields_set}
         return self.namespace_policy.model_copy(update=named)
+
+    def priority_of(self, namespace: str, asked: int) -> int:
+        """The priority that a run has which asks for this one."""
+        most = self.policy_of(namespace).max_priority
+        return asked if most is None else min(asked, most)
+
+    def priority_class(self, priority: int) -> str | None:
+        """The PriorityClass of the Pods of runs with this priority; None: the cluster's default."""
+        fitting = [each for each in self.priority_classes if each.minimum <= priority]
+        return max(fitting, key=lambda each: each.minimum).name if fitting else None
 
 
 def load_config(path: Path) -> OperatorConfig:

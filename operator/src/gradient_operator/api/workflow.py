@@ -245,6 +245,10 @@ class Policy(Open):
     """Which exit codes `retries` are for, and the delays before further attempts."""
     out_of_memory: OutOfMemoryPolicy | None = None
     """Further attempts with more memory after running out of it."""
+    max_parallel: int | None = Field(default=None, ge=1, le=MAX_JOBS)
+    """How many jobs of the run may be under way at once; all, if it is not given."""
+    priority: int = Field(default=0, ge=-1_000, le=1_000)
+    """Where the operator's configuration limits jobs, those of higher priority come first."""
     timeouts: Timeouts | None = None
     """How long jobs may wait, start and run, and how long the whole run may take."""
     jobs: Annotated[dict[Name, JobPolicy], Field(max_length=MAX_JOBS)] = {}

@@ -13,6 +13,7 @@ from gradient_operator.controllers import rim, run_claims
 from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.mirror import DatasetMirror
+from gradient_operator.controllers.places import PlaceKeeper
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.controllers.run import RunController
@@ -134,6 +135,8 @@ class Operator:
             is_leader=self._elector.is_leader,
             others=(self._queue, self._writes),
         )
+        places = PlaceKeeper(config, lambda run: self._queue.add(Key("run", *run)))
+        self._places = places if places.needed else None
         self._run_controller = RunController(
             services,
             runs=self._runs.items,
@@ -141,6 +144,7 @@ class Operator:
             probe=self._probe,
             writes=self._writes,
             releaser=self._releaser,
+            places=self._places,
         )
         self._workflow_controller = WorkflowController(
             services, workflows=self._rim.workflows, runs=self._runs.items
@@ -173,6 +177,8 @@ class Operator:
 
     def _pod_changed(self, old: PodRecord | None, new: PodRecord | None) -> None:
         run = self._pod_index.update(old, new)
+        if self._places is not None:
+            self._places.pod_changed(old, new)
         if old is not None and new is not None and _only_released(old, new):
             return
         self._queue.add(Key("run", *run))
@@ -233,6 +239,12 @@ class Operator:
         await self._runs.synced.wait()
         await self._datasets.synced()
         await self._until_answered(lambda: self._run_controller.catch_up(self._runs.assume))
+        if self._places is not None:
+            self._places.expect(
+                (run, self._run_controller.rank(view))
+                for run, view in self._runs.items.items()
+                if not view.final
+            )
         freeze_heap()
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")

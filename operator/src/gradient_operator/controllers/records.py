@@ -34,6 +34,7 @@ def project_pod(pod: Mapping[str, Any]) -> PodRecord:
         run_uid=labels.get(names.LABEL_RUN_UID, ""),
         run=annotations.get(f"{names.GROUP}/run", ""),
         job=annotations.get(f"{names.GROUP}/job", ""),
+        machine=sys.intern(annotations.get(names.LABEL_INSTANCE_TYPE, "")),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
@@ -128,6 +129,8 @@ class RunView:
     cancel_grace: int | None = None
     """Seconds, if the one who cancelled it named some."""
     suspended: bool = False
+    priority: int = 0
+    """As `policy` asks for it."""
     group: str = ""
     """The name of its concurrency group; empty without one."""
     cancel_in_progress: bool = False
@@ -145,6 +148,11 @@ class RunView:
     def final(self) -> bool:
         """Whether its status says that it has ended."""
         return self.phase is not None and self.phase.final
+
+
+def _priority(spec: Mapping[str, Any]) -> int:
+    priority = (spec.get("policy") or {}).get("priority", 0)
+    return priority if isinstance(priority, int) else 0
 
 
 def project_run(run: Mapping[str, Any]) -> RunView:
@@ -173,6 +181,7 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         cancel=bool(spec.get("cancel", False)),
         cancel_grace=spec.get("cancelGraceSeconds"),
         suspended=bool(spec.get("suspend", False)),
+        priority=_priority(spec),
         group=group.name if group is not None else "",
         cancel_in_progress=group is not None and group.cancel_in_progress,
         deleting="deletionTimestamp" in metadata,

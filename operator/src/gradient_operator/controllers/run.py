@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from gradient_operator.controllers import (
@@ -20,6 +21,7 @@ from gradient_operator.controllers import (
     transitions,
 )
 from gradient_operator.controllers.pinning import StartRefused
+from gradient_operator.controllers.places import PlaceKeeper
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.run_apply import Applier, NotLeading
 from gradient_operator.controllers.run_release import Releaser
@@ -31,12 +33,15 @@ from gradient_operator.controllers.storage import StorageProbe
 from gradient_operator.controllers.turns import Turns
 from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
+    CreatePod,
     Failure,
     FailureClass,
+    Observation,
     Plan,
     PodRecord,
     RunPhase,
 )
+from gradient_operator.engine.places import Rank
 from gradient_operator.engine.planner import plan
 from gradient_operator.kube.errors import Conflict, NotFound
 from gradient_operator.kube.queue import KeyedQueue
@@ -44,6 +49,10 @@ from gradient_operator.kube.resources import PODS, RUNS
 
 logger = logging.getLogger(__name__)
 
+_LINE_PAUSE: Final = 2.0
+"""Seconds per place in a line after which a waiting run is looked at, to say how far it got …"""
+_LINE_PAUSES: Final = (60.0, 3_600.0)
+"""… within these bounds; nothing but what it says depends on that."""
 _ROUNDS: Final = 16
 """Plans in one look: each one after the first follows an action that changed what is known."""
 
@@ -60,12 +69,14 @@ class RunController:
         probe: StorageProbe,
         writes: KeyedQueue[Key],
         releaser: Releaser,
+        places: PlaceKeeper | None = None,
     ) -> None:
         self._services = services
         self._runs = runs
         self._applier = applier
         self._probe = probe
         self._releaser = releaser
+        self._places = places
         self._states: dict[Key, RunState] = {}
         self._doubtful: set[str] = set()
         """UIDs of runs that may have ended, or gone, without the cache knowing it yet."""
@@ -92,6 +103,21 @@ class RunController:
         return list(self._states)
 
     async def reconcile(self, key: Key) -> None:
+        """Look at one run; what it was given and did not use is given to others afterwards.
+
+        Raises:
+            KubeError: something could not be done now; look again.
+            NotLeading: this process may not write any more.
+        """
+        try:
+            await self._look(key)
+        finally:
+            if self._places is not None:
+                run = (key.namespace, key.name)
+                over = key not in self._states
+                self._places.forget(run) if over else self._places.settle(run)
+
+    async def _look(self, key: Key) -> None:
         """Look at one run.
 
         Raises:
@@ -298,9 +324,35 @@ class RunController:
             state,
             pods=self._pods_of(view),
             storage_problem=state.storage_error or self._probe.problem(endpoint),
+            places=self._places.places((view.namespace, view.name)) if self._places else None,
             now=now,
         )
-        return plan(seen, now)
+        found = plan(seen, now)
+        return found if self._places is None else self._placed(self._places, view, seen, found)
+
+    def _placed(self, keeper: PlaceKeeper, view: RunView, seen: Observation, found: Plan) -> Plan:
+        """The plan with the places that its run is given now."""
+        run = (view.namespace, view.name)
+        starting = [action.job for action in found.actions if isinstance(action, CreatePod)]
+        jobs = seen.workflow.jobs
+        wants = [(job, jobs[job].instance_type) for job in starting]
+        if not found.wants and not starting:
+            keeper.ask(run, self.rank(view), ())
+            return found
+        keeper.ask(run, self.rank(view), [*wants, *found.wants])
+        told = keeper.places(run)
+        now = self._services.clock()
+        if told != seen.places:
+            found = plan(replace(seen, places=told), now)
+        pause = min(max(_LINE_PAUSE * keeper.position(run), _LINE_PAUSES[0]), _LINE_PAUSES[1])
+        if found.wants:
+            self._services.queue.add_after(Key("run", *run), pause)
+        return found
+
+    def rank(self, view: RunView) -> Rank:
+        """The place of a run among those that wait for the same."""
+        priority = self._services.config.priority_of(view.namespace, view.priority)
+        return -priority, view.created_at or 0.0, view.namespace, view.name
 
     async def _ask(self, key: Key, view: RunView, state: RunState) -> None:
         """Ask about Pods of which the API server alone does not tell enough."""

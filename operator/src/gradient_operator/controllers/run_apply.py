@@ -188,6 +188,9 @@ class Applier:
                 finalizer=config.pod_finalizer,
                 storage_claim=state.storage_claim,
                 default_image=config.default_image,
+                priority_class=config.priority_class(
+                    config.priority_of(state.identity.namespace, state.policy.priority)
+                ),
             ),
             inputs=found,
             volumes={

@@ -6,7 +6,7 @@ from gradient_operator.controllers import results
 from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Services
-from gradient_operator.engine.model import Observation, PodRecord, UploadResult
+from gradient_operator.engine.model import Observation, Places, PodRecord, UploadResult
 
 
 def observe(
@@ -16,6 +16,7 @@ def observe(
     *,
     pods: Mapping[tuple[str, int], PodRecord],
     storage_problem: str,
+    places: Places | None,
     now: float,
 ) -> Observation:
     """Everything that the next plan of a run depends on; `now` in seconds since the epoch."""
@@ -47,6 +48,7 @@ def observe(
         suspended=view.suspended,
         suspended_seconds=state.suspension.total(now),
         started_at=state.started_at,
+        places=places,
         ceilings=state.ceilings,
         default_image=services.config.default_image,
         input_digests=state.input_digests,

@@ -172,6 +172,8 @@ class PodRecord:
     run: str
     job: str
     attempt: int
+    machine: str = ""
+    """Its machine type."""
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -249,6 +251,15 @@ class UploadResult:
     """Where the whole stands in object storage."""
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Places outside the run, where there are limits: which jobs have one, what others wait for."""
+
+    given: frozenset[str] = frozenset()
+    told: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Reason and sentence, by machine type."""
+
+
 VolumeMode = Literal["ReadWriteMany", "ReadWriteOnce", "Copy"]
 
 
@@ -308,6 +319,8 @@ class Observation:
     """For how long the run was suspended, all in all."""
     started_at: float | None = None
     """When the run was looked at first."""
+    places: Places | None = None
+    """None: nothing outside the run limits how many of its jobs are under way."""
     ceilings: Timeouts | None = None
     """The most that the operator's configuration allows in the run's namespace."""
     default_image: str = ""
@@ -390,3 +403,5 @@ class Plan:
     failures: tuple[tuple[str, Failure], ...] = ()
     """Attempts that this plan saw fail, for events and metrics."""
     wake_at: float | None = None
+    wants: tuple[tuple[str, str], ...] = ()
+    """Ready jobs that lack a place outside the run, with their machine types."""

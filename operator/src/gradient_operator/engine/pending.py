@@ -55,9 +55,17 @@ def _make(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
     found = obstacle(step.seen, job)
     if found is not None:
         return replace(record, reason=found[0], message=found[1])
-    step.actions.append(CreatePod(job.name, record.attempt + 1))
     if job.base:
         step.room[job.base] -= 1
+    if step.limited:
+        step.line.append(job.name)
+        return record
+    return start(step, job, record)
+
+
+def start(step: Step, job: CompiledJob, record: JobRecord) -> JobRecord:
+    """Have the next Pod of a job made."""
+    step.actions.append(CreatePod(job.name, record.attempt + 1))
     if job.name in step.seen.problems:
         text = step.seen.problems[job.name]
         return replace(record, reason=refused(text), message=text)

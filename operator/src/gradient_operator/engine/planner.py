@@ -7,7 +7,15 @@ never changes; planning again from the outcome of a plan adds nothing.
 
 from dataclasses import replace
 
-from gradient_operator.engine import clocks, leftovers, parallel, stopping, suspension, verdict
+from gradient_operator.engine import (
+    clocks,
+    leftovers,
+    parallel,
+    queueing,
+    stopping,
+    suspension,
+    verdict,
+)
 from gradient_operator.engine.attempt import observed
 from gradient_operator.engine.model import (
     Failure,
@@ -17,7 +25,7 @@ from gradient_operator.engine.model import (
     Observation,
     Plan,
 )
-from gradient_operator.engine.pending import pending
+from gradient_operator.engine.pending import pending, start
 from gradient_operator.engine.step import Step
 from gradient_operator.workflow.model import CompiledJob
 
@@ -36,6 +44,8 @@ def plan(seen: Observation, now: float) -> Plan:
             step.ledger[name] = _visit(step, job)
         elif workflow.matrices[job.base].jobs[0] == name:
             _visit_matrix(step, job.base)
+    for name in queueing.chosen(step):
+        step.ledger[name] = start(step, workflow.jobs[name], step.ledger[name])
     step.stop(
         pod
         for pod in seen.pods.values()
@@ -53,6 +63,7 @@ def plan(seen: Observation, now: float) -> Plan:
         message=message,
         failures=tuple(step.failures),
         wake_at=step.wake_at,
+        wants=tuple(step.wants),
     )
 
 
@@ -71,14 +82,14 @@ def _visit_matrix(step: Step, base: str) -> None:
     workflow = step.seen.workflow
     matrix = workflow.matrices[base]
     before = {name: step.ledger.get(name, JobRecord()) for name in matrix.jobs}
-    done = len(step.actions), len(step.failures)
+    done = len(step.actions), len(step.failures), len(step.line)
     step.ledger |= before
     while True:
         found = stopping.failed(workflow, matrix, step.ledger)
         if found is not None:
             step.failed[base] = found
         step.ledger |= before
-        del step.actions[done[0] :], step.failures[done[1] :]
+        del step.actions[done[0] :], step.failures[done[1] :], step.line[done[2] :]
         waiting = [name for name in matrix.jobs if _waits(step, name)]
         for name in matrix.jobs:
             if name not in waiting:

@@ -33,8 +33,17 @@ class Step:
     """How many more combinations of a matrix may start."""
     failed: dict[str, str] = field(default_factory=dict)
     """The combination that stops the others of its matrix."""
+    line: list[str] = field(default_factory=list)
+    """Jobs that may start if there is room for them, in the order of the file."""
+    wants: list[tuple[str, str]] = field(default_factory=list)
+    """Those of them that lack a place outside the run, with their machine types."""
     over: Stop | None = None
     """Why all that is left stops: the run took too long."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether jobs that may start must be chosen from."""
+        return self.seen.policy.max_parallel is not None or self.seen.places is not None
 
     def wake(self, at: float) -> None:
         """Look again at this time, or earlier."""

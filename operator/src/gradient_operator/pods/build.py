@@ -40,6 +40,8 @@ def build_pod(request: PodRequest) -> dict[str, Any]:
         "containers": [_main(request)],
         "volumes": _volumes(request, helping=bool(init), fetching=bool(fetches)),
     }
+    if request.settings.priority_class is not None:
+        spec["priorityClassName"] = request.settings.priority_class
     if init:
         spec["initContainers"] = init
         identity = request.storage.identity if request.storage is not None else None
@@ -79,6 +81,7 @@ def _metadata(request: PodRequest, name: str) -> dict[str, Any]:
             f"{names.GROUP}/job": request.job.name,
             f"{names.GROUP}/run": run.name,
             **helpers.SKIPPED,
+            names.LABEL_INSTANCE_TYPE: request.job.instance_type,
             **{
                 f"{names.ANNOTATION_STRING}/{index}": item.value
                 for index, item in enumerate(_strings(request))

@@ -46,6 +46,7 @@ class Settings:
     """The claim to mount at /storage; None where the namespace has none."""
     default_image: str = "bash:5"
     """Of scripts that name none."""
+    priority_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
