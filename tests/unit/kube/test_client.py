@@ -299,3 +299,48 @@ def test_paths_of_subresources():
     assert RUNS.api_version == "gradient.run/v1alpha1"
     with pytest.raises(ValueError, match="belongs to one object"):
         PODS.path("ns", None, "status")
+
+
+class MayNotWrite(Exception):
+    pass
+
+
+class Right:
+    """To write, for so many requests."""
+
+    def __init__(self, requests: int) -> None:
+        self.left = requests
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise MayNotWrite
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.create(RUNS, RUN, namespace="ns"),
+        lambda client: client.merge_patch(RUNS, {"x": 1}, namespace="ns", name="a"),
+        lambda client: client.json_patch(RUNS, [], namespace="ns", name="a"),
+        lambda client: client.apply(RUNS, {}, namespace="ns", name="a", field_manager="m"),
+        lambda client: client.delete(RUNS, namespace="ns", name="a"),
+    ],
+)
+async def test_who_has_lost_the_right_to_write_sends_nothing(client, api, write):
+    with pytest.raises(MayNotWrite):
+        await write(client.fenced(Right(0)))
+    assert api.requests == []
+
+
+async def test_the_right_to_write_is_asked_for_before_each_repetition(client, api):
+    api.put("gradientruns", "a")
+    api.next("patch", fails(503), fails(503))
+    with pytest.raises(MayNotWrite):
+        await client.fenced(Right(2)).merge_patch(RUNS, {"x": 1}, namespace="ns", name="a")
+    assert api.count("patch") == 2
+
+
+async def test_reading_needs_no_right(client, api):
+    api.put("gradientruns", "a")
+    assert await client.fenced(Right(0)).get(RUNS, namespace="ns", name="a")

@@ -239,3 +239,33 @@ async def test_what_the_reflector_went_through_shows_in_the_metrics(api, client)
         f'{prefix}last_event_age_seconds{{resource="configmaps"}}',
     ):
         assert line in text
+
+
+def listed(version: str) -> str:
+    """A list of earlier, when nothing was there yet."""
+    return json.dumps({"metadata": {"resourceVersion": version}, "items": []})
+
+
+async def test_a_list_of_earlier_takes_nothing_away(api, client):
+    put(api, "a", "1")
+    async with follow(client) as following:
+        await following.shows(a="1")
+        await api.watched()
+        api.next("list", says(listed("1")), says(listed("1")))
+        api.next("watch", fails(410, "Expired"))
+        api.cut_watches()
+        put(api, "a", "2")
+        await following.shows(a="2")
+        assert api.count("list") == 4
+        assert following.told == [(None, "1"), ("1", "2")]
+
+
+async def test_a_server_that_has_gone_back_for_good_is_believed_in_the_end(api, client):
+    put(api, "a", "1")
+    async with follow(client) as following:
+        await following.shows(a="1")
+        await api.watched()
+        api.next("list", *[says(listed("1"))] * 10)
+        api.next("watch", fails(410, "Expired"))
+        api.cut_watches()
+        await following.shows()

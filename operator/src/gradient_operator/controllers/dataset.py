@@ -19,6 +19,7 @@ from gradient_operator.controllers.services import Key, Services
 from gradient_operator.engine.retention import Decision, Policy, VersionFacts, decide
 from gradient_operator.kube.errors import Conflict, NotFound
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS
+from gradient_operator.kube.statuses import patch_status
 
 logger = logging.getLogger(__name__)
 
@@ -147,12 +148,14 @@ class DatasetController:
         changes = {name: value for name, value in wanted.items() if each.status.get(name) != value}
         if changes:
             with suppress(NotFound):
-                await self._services.client.merge_patch(
+                await patch_status(
+                    self._services.client,
                     DATASET_VERSIONS,
-                    {"metadata": {"uid": each.uid}, "status": changes},
+                    changes,
                     name=each.name,
                     namespace=each.namespace,
-                    subresource="status",
+                    uid=each.uid,
+                    version=each.resource_version,
                 )
         self._uses.written(key, seen)
 

@@ -76,6 +76,8 @@ class Operator:
             ),
             metrics=metrics,
         )
+        # All but the elector write only while this process leads, repetitions included.
+        client = client.fenced(self._demand_leadership)
         self._recorder = EventRecorder(
             client,
             component=f"{names.GROUP}/{names.MANAGER}",
@@ -166,6 +168,11 @@ class Operator:
             changed=self._mirror.note if self._mirror is not None else None,
         )
         self._count_runs()
+
+    def _demand_leadership(self) -> None:
+        """Asked before each write is sent: the process may have slept since it decided on it."""
+        if not self._elector.is_leader():
+            raise NotLeading
 
     def _count_runs(self) -> None:
         def count(phase: str) -> Callable[[], float]:

@@ -88,6 +88,8 @@ class RunState:
     """Its jobs as they were dumped last: of a thousand few have changed a second later."""
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while it is written: what was written before must be known by then."""
+    version: str = ""
+    """The run's version that the last write of its status was answered with."""
     recorded: bool = False
     """Whether a status was ever written."""
     held: bool = False

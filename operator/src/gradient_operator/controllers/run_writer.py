@@ -18,6 +18,7 @@ from gradient_operator.controllers.services import Key, Services
 from gradient_operator.kube.errors import KubeError, NotFound
 from gradient_operator.kube.queue import KeyedQueue
 from gradient_operator.kube.resources import RUNS
+from gradient_operator.kube.statuses import latest, patch_status
 
 PAUSE: Final = 1.0
 """Seconds between two writes of one run's status, except for its end."""
@@ -85,34 +86,46 @@ class StatusWriter:
             if not patch:
                 return
             final = state.phase.final
-            await self.patch(view, patch, version=version)
+            await self._patch(view, patch, state=state, version=version)
             state.written, state.written_at, state.recorded = status, time.monotonic(), True
         if final:
             transitions.run_ended(services, state)
             if view.workflow:
                 services.queue.add(Key("workflow", view.namespace, view.workflow))
 
-    async def patch(self, view: RunView, patch: Mapping[str, Any], *, version: str = "") -> None:
-        """Merge into the status of a run; with `version` only onto this version of it.
+    async def patch(self, view: RunView, patch: Mapping[str, Any]) -> None:
+        """Merge into the status of a run that has no state.
 
         Raises:
             KubeError: the API server did not take it; try again.
             NotLeading: this process may not write any more.
         """
+        await self._patch(view, patch)
+
+    async def _patch(
+        self,
+        view: RunView,
+        patch: Mapping[str, Any],
+        *,
+        state: RunState | None = None,
+        version: str = "",
+    ) -> None:
         if not self._services.is_leader():
             raise NotLeading
-        metadata = {"uid": view.uid, **({"resourceVersion": version} if version else {})}
-        body = {"metadata": metadata, "status": patch}
         writes = self._services.metrics.status_writes_total
         try:
-            await self._services.client.merge_patch(
-                RUNS,
-                body,
-                name=view.name,
-                namespace=view.namespace,
-                subresource="status",
-                brief=True,
-            )
+            if version:
+                written = await self._onto(view, patch, version)
+            else:
+                written = await patch_status(
+                    self._services.client,
+                    RUNS,
+                    patch,
+                    name=view.name,
+                    namespace=view.namespace,
+                    uid=view.uid,
+                    version=latest(view.resource_version, state.version if state else ""),
+                )
         except NotFound:
             writes.labels("GradientRun", "gone").inc()
             self._states.pop(Key("run", view.namespace, view.name), None)
@@ -120,4 +133,13 @@ class StatusWriter:
         except KubeError:
             writes.labels("GradientRun", "error").inc()
             raise
+        if state is not None:
+            state.version = written["metadata"]["resourceVersion"]
         writes.labels("GradientRun", "ok").inc()
+
+    async def _onto(self, view: RunView, patch: Mapping[str, Any], version: str) -> dict[str, Any]:
+        """Write onto exactly this version: whatever has changed, the decision is void."""
+        body = {"metadata": {"resourceVersion": version}, "status": patch}
+        return await self._services.client.merge_patch(
+            RUNS, body, name=view.name, namespace=view.namespace, subresource="status", brief=True
+        )

@@ -21,6 +21,7 @@ from gradient_operator.controllers.services import Key, Services
 from gradient_operator.kube.errors import AlreadyExists, NotFound
 from gradient_operator.kube.recorder import ObjectReference
 from gradient_operator.kube.resources import RUNS, WORKFLOWS
+from gradient_operator.kube.statuses import latest, patch_status
 from gradient_operator.pods.names import label_value, run_name
 from gradient_operator.workflow.check import check, definition_of, definition_text
 from gradient_operator.workflow.model import Refused
@@ -44,8 +45,8 @@ class WorkflowController:
         self._services = services
         self._workflows = workflows
         self._runs = runs
-        self._written: dict[Key, tuple[str, dict[str, Any]]] = {}
-        """UID and status as acknowledged: newer than what the watch has brought."""
+        self._written: dict[Key, tuple[str, str, dict[str, Any]]] = {}
+        """UID, version and status as acknowledged: newer than what the watch has brought."""
 
     async def reconcile(self, key: Key) -> None:
         """Look at one workflow.
@@ -58,14 +59,14 @@ class WorkflowController:
             self._written.pop(key, None)
             return
         uid = body["metadata"]["uid"]
-        known, before = self._written.get(key, ("", {}))
+        known, version, before = self._written.get(key, ("", "", {}))
         if known != uid:
             before = dict(body.get("status", {}))
         status = await self._status(body, before)
         patch = difference(before, status)
         if patch:
-            await self._patch(body, patch)
-            self._written[key] = uid, status
+            version = await self._patch(body, patch, version if known == uid else "")
+            self._written[key] = uid, version, status
 
     async def _status(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         metadata = body["metadata"]
@@ -261,17 +262,22 @@ class WorkflowController:
         )
         self._services.recorder.record(workflow, type=type_, reason=reason, note=note)
 
-    async def _patch(self, body: Mapping[str, Any], patch: Mapping[str, Any]) -> None:
+    async def _patch(self, body: Mapping[str, Any], patch: Mapping[str, Any], version: str) -> str:
+        """Write the status of exactly this workflow; the version that it has then."""
         metadata = body["metadata"]
         if not self._services.is_leader():
             raise NotLeading
         try:
-            await self._services.client.merge_patch(
+            written = await patch_status(
+                self._services.client,
                 WORKFLOWS,
-                {"metadata": {"uid": metadata["uid"]}, "status": patch},
+                patch,
                 name=metadata["name"],
                 namespace=metadata["namespace"],
-                subresource="status",
+                uid=metadata["uid"],
+                version=latest(metadata["resourceVersion"], version),
             )
         except NotFound:
             logger.info("workflow %s is gone", metadata["name"])
+            return version
+        return str(written["metadata"]["resourceVersion"])

@@ -6,6 +6,7 @@ creates a thousand Pods in a second. Everything that comes back is the server's 
 
 from __future__ import annotations
 
+import copy
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +25,7 @@ from gradient_operator.kube.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from gradient_operator.kube.credentials import Credentials
@@ -63,6 +64,7 @@ class KubeClient:
     ) -> None:
         self.server = credentials.server
         self.default_namespace = credentials.namespace
+        self._fence: Callable[[], None] | None = None
         self._transport = Transport(
             credentials,
             user_agent=user_agent,
@@ -87,6 +89,16 @@ class KubeClient:
         """
         credentials = load_credentials(kubeconfig, context=context)
         return cls(credentials, user_agent=user_agent, observer=observer)
+
+    def fenced(self, fence: Callable[[], None]) -> Self:
+        """The same client on the same connections, for somebody who may lose the right to write.
+
+        `fence` is called each time before a request that changes something is sent, also before a
+        repetition: it raises what the caller of the method shall get instead.
+        """
+        made = copy.copy(self)
+        made._fence = fence  # noqa: SLF001 - it is one of us
+        return made
 
     async def __aenter__(self) -> Self:
         return self
@@ -187,6 +199,7 @@ class KubeClient:
             body=encode(body),
             brief=brief,
             replay=False,
+            fence=self._fence,
         )
         return await self._json(call)
 
@@ -293,6 +306,7 @@ class KubeClient:
             path=resource.path(namespace, name),
             resource=resource.plural,
             body=encode(options),
+            fence=self._fence,
         )
         await self._transport.request(call)
 
@@ -382,6 +396,7 @@ class KubeClient:
             content_type=kind,
             brief=brief,
             replay=replay,
+            fence=self._fence,
         )
         return await self._json(call)
 

@@ -129,7 +129,8 @@ def error_of_status(status: dict[str, Any], *, retry_after: float | None = None)
     details = status.get("details") or {}
     if retry_after is None and details.get("retryAfterSeconds"):
         retry_after = float(details["retryAfterSeconds"])
-    return _class_of(code, reason)(
+    made = Conflict if _names_another_uid(details) else _class_of(code, reason)
+    return made(
         str(status.get("message") or reason or f"the API server answered {code}"),
         status=code,
         reason=reason,
@@ -148,6 +149,11 @@ def error_of_answer(code: int, body: bytes, *, retry_after: float | None = None)
         text = body[:_MAX_MESSAGE].decode(errors="replace").strip()
         status = {"message": text or f"the API server answered {code} without a word"}
     return error_of_status({**status, "code": code}, retry_after=retry_after)
+
+
+def _names_another_uid(details: dict[str, Any]) -> bool:
+    """Whether the request was made for another object of that name: a patch of it is invalid."""
+    return any(cause.get("field") == "metadata.uid" for cause in details.get("causes") or ())
 
 
 def _class_of(code: int, reason: str) -> type[KubeError]:

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from gradient_operator.kube.backoff import Backoff
-from gradient_operator.kube.errors import Gone, KubeError
+from gradient_operator.kube.errors import Gone, KubeError, ServerError
 from gradient_operator.kube.store import Key, R, Store
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 WATCH_TIME: Final = (300.0, 600.0)
 """Seconds after which the server shall end a watch, drawn anew each time as client-go does."""
+_STALE_LISTS: Final = 5
+"""Lists in a row that may show less than is known; then the server has gone back for good."""
 _SHORT: Final = 1.0
 """A watch that ends below so many seconds without an event is a fault, not an end."""
 
@@ -67,6 +69,9 @@ class Reflector(Generic[R]):
         self._clock = clock
         self._alive_at = clock()
         self._version = ""
+        self._newest = ""
+        """The newest version that was ever seen: a list that shows less is one of earlier."""
+        self._stale = 0
         self._cause = "start"
         self._metrics = metrics
         if metrics is not None:
@@ -134,13 +139,30 @@ class Reflector(Generic[R]):
             self._resource, namespace=self._namespace, label_selector=self._label_selector
         ):
             version = page.resource_version
+            if not keys:
+                self._demand_present(version)
             for item in page.items:
                 keys.add(_key(item))
                 self._take(item)
         self._store.retain(keys, version)
-        self._version = version
+        self._version = self._newest = version
+        self._stale = 0
         self._alive_at = self._clock()
         self.synced.set()
+
+    def _demand_present(self, version: str) -> None:
+        """Refuse a list that is older than what is known already.
+
+        A server behind the others, or a proxy, answers so for a while; what it shows would make
+        objects vanish that live, and bring back those that are gone. A cluster that was restored
+        from a backup answers so for ever, and is believed in the end.
+        """
+        if _reached(version, self._newest) or self._stale >= _STALE_LISTS:
+            return
+        self._stale += 1
+        raise ServerError(
+            f"the list shows version {version}, and {self._newest} was seen before: it is stale"
+        )
 
     async def _watch(self) -> float:
         """Follow one watch to its end; return the seconds to wait before the next."""
@@ -173,7 +195,7 @@ class Reflector(Generic[R]):
             self._store.remove(_key(item), item["metadata"]["uid"])
         elif kind != "BOOKMARK":
             self._take(item)
-        self._version = item["metadata"]["resourceVersion"]
+        self._version = self._newest = item["metadata"]["resourceVersion"]
         self._store.advance(self._version)
 
     def _take(self, item: dict[str, Any]) -> None:
@@ -193,6 +215,12 @@ class Reflector(Generic[R]):
             self._metrics.reflector_reconnects_total.labels(self._resource.plural, reason).inc()
         if error is not None:
             logger.warning("following %s again: %s", self._resource.plural, error)
+
+
+def _reached(version: str, newest: str) -> bool:
+    """Whether a version is as new as another; those that are no integers cannot be compared."""
+    comparable = version.isdecimal() and newest.isdecimal()
+    return not comparable or int(version) >= int(newest)
 
 
 def _key(item: dict[str, Any]) -> Key:

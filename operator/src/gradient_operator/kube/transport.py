@@ -18,7 +18,7 @@ from gradient_operator.kube.backoff import Backoff
 from gradient_operator.kube.errors import KubeError, Unreachable, error_of_answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from gradient_operator.kube.credentials import Credentials
 
@@ -65,7 +65,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. `replay` says whether sending it twice is the same as sending it once."""
+    """One request. `replay` says whether sending it twice is the same as sending it once.
+
+    `fence` is asked each time before it is sent, and raises if it must not be sent any more.
+    """
 
     verb: str
     method: str
@@ -77,6 +80,7 @@ class Call:
     brief: bool = False
     """Whether metadata is all that the answer shall hold."""
     replay: bool = True
+    fence: Callable[[], None] | None = None
 
 
 class Transport:
@@ -177,6 +181,8 @@ class Transport:
             headers["Accept"] = METADATA_ONLY
         if call.body is not None:
             headers["Content-Type"] = call.content_type
+        if call.fence is not None:
+            call.fence()
         started = time.perf_counter()
         code = 0
         try:
