@@ -131,7 +131,7 @@ class Line(Transport):
                 found = self._server.delete(address, body, by=self.by)
             case _:
                 raise NotImplementedError(f"{call.method} {call.content_type}")
-        return json.dumps(found).encode()
+        return json.dumps({"metadata": found["metadata"]} if call.brief else found).encode()
 
     @asynccontextmanager
     async def stream(

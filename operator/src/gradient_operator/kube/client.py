@@ -153,26 +153,19 @@ class KubeClient:
         """Return all objects; should the pages expire on the way, in one piece."""
         items: list[dict[str, Any]] = []
         version = ""
+        chosen = {
+            "namespace": namespace,
+            "label_selector": label_selector,
+            "field_selector": field_selector,
+        }
         try:
-            async for page in self.list_pages(
-                resource,
-                namespace=namespace,
-                label_selector=label_selector,
-                field_selector=field_selector,
-                limit=limit,
-            ):
+            async for page in self.list_pages(resource, **chosen, limit=limit):
                 items += page.items
                 version = page.resource_version
         except Gone:
             if not limit:
                 raise
-            return await self.list_all(
-                resource,
-                namespace=namespace,
-                label_selector=label_selector,
-                field_selector=field_selector,
-                limit=0,
-            )
+            return await self.list_all(resource, **chosen, limit=0)
         return ListResult(items, version)
 
     async def create(
