@@ -24,7 +24,24 @@ def test_a_namespace_says_field_by_field_what_it_has_otherwise(tmp_path):
     assert config.policy_of("other").timeouts.waiting_minutes == 60
 
 
-@pytest.mark.parametrize("text", ["namespaces: {Team A: {}}", "namespaces: {a: {maxJobs: 1}}"])
+def test_the_cache_of_nodes_is_off_unless_a_namespace_has_it(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("namespaces: {team-a: {blobCache: {path: /var/c, sizeLimit: 200Gi}}}")
+    config = load_config(path)
+    assert config.policy_of("team-a").blob_cache.size_limit == "200Gi"
+    assert config.policy_of("team-b").blob_cache is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "namespaces: {Team A: {}}",
+        "namespaces: {a: {maxJobs: 1}}",
+        "namespaces: {a: {blobCache: {path: /, sizeLimit: 1Gi}}}",
+        "namespaces: {a: {blobCache: {path: /a/../b, sizeLimit: 1Gi}}}",
+        "namespaces: {a: {blobCache: {path: /a}}}",
+    ],
+)
 def test_a_wrong_entry_is_named(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)

@@ -6,7 +6,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
-from gradient_operator.api.base import Model, ObjectName, ShortText
+from gradient_operator.api.base import Model, ObjectName, Quantity, ShortText
 from gradient_operator.api.datasets import WebIdentity
 from gradient_operator.api.policy import Timeouts
 
@@ -48,8 +48,23 @@ class LeaseSettings(Model):
     retry_period: float = Field(default=2, gt=0.05)
 
 
+class BlobCache(Model):
+    """A folder of each node that keeps what jobs fetched; `sizeLimit` is for each namespace.
+
+    Namespaces need a Pod Security level that allows `hostPath`: docs/storage.md.
+    """
+
+    path: Annotated[
+        str, StringConstraints(max_length=512, pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")
+    ]
+    size_limit: Quantity
+
+
 class NamespacePolicy(Model):
-    """What runs of a namespace may at most; what is not given is not limited."""
+    """What runs of a namespace may at most, and get; what is not given is not limited."""
+
+    blob_cache: BlobCache | None = None
+    """Where Pods of this namespace keep fetched data on their nodes; nowhere if not given."""
 
     timeouts: Timeouts | None = None
     """Bounds of the clocks in `policy.timeouts`; they hold for jobs that name none, too."""

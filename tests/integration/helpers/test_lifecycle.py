@@ -191,7 +191,9 @@ def test_message_shrinks_and_the_full_result_is_in_the_storage(pod: Pod) -> None
     (pod.outputs / "acc").write_text("1")
 
     assert finish(process)[0] == 0
-    assert pod.message == {"v": 1, "ref": "runs/pod-1/result.json", "truncated": True}
+    message = pod.message
+    assert message.pop("transfer").keys() == {"seconds"}
+    assert message == {"v": 1, "ref": "runs/pod-1/result.json", "truncated": True}
     full = decode_result((pod.root / "bucket/v1/runs/pod-1/result.json").read_bytes())
     assert sorted(full.outputs) == sorted(names)
     assert full.strings == {"acc": "1"}

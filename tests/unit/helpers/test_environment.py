@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,22 @@ from gradient_operator.helpers.environment import (
 )
 
 DIGEST = "ab" * 32
+
+
+def test_cache_of_the_node_is_off_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRADIENT_BLOB_CACHE", raising=False)
+    assert environment.blob_cache() is None
+    monkeypatch.setenv("GRADIENT_BLOB_CACHE", '{"path": "/cache", "bytes": 5}')
+    assert environment.blob_cache() == (Path("/cache"), 5)
+
+
+@pytest.mark.parametrize("text", ["x", "[]", "{}", '{"path": "/c", "bytes": 0}', '{"bytes": 5}'])
+def test_cache_that_cannot_be_understood_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("GRADIENT_BLOB_CACHE", text)
+    with pytest.raises(SettingsError):
+        environment.blob_cache()
 
 
 def test_fetch_items_are_versions_strings_and_empty_directories() -> None:

@@ -1,12 +1,20 @@
 """The Pods as they are created: whole, and the promises that each of them keeps."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.model import VolumeRecord
 from gradient_operator.pods.build import build_pod
-from gradient_operator.pods.request import ClaimedInput, FetchedInput, StringValue
+from gradient_operator.pods.request import (
+    BlobCache,
+    ClaimedInput,
+    FetchedInput,
+    Settings,
+    StringValue,
+)
 from tests.builders import DIGEST, make_workflow
 from tests.unit.pods.cases import CASES, COPIED, GOLDEN, GPU, HELD, STORAGE, checkout, request
 
@@ -157,6 +165,46 @@ class TestHelpers:
         mounts = {mount["mountPath"]: mount for mount in main_of(pod)["volumeMounts"]}
         assert mounts["/inputs/d"]["readOnly"] is True
         assert mounts["/inputs/v"]["readOnly"] is False
+
+
+class TestCacheOfTheNode:
+    SETTINGS = Settings(helper_image="example.org/operator:1", blob_cache=BlobCache("/data", 2**30))
+
+    def pod(self, **changes):
+        builder = make_workflow().job("a").makes("m", "dataset", "models")
+        inputs = (FetchedInput("d", DIGEST),)
+        settings = {"settings": self.SETTINGS, "inputs": inputs, "storage": STORAGE}
+        return build_pod(request(builder, **(settings | changes)))
+
+    def folder(self, **changes):
+        volumes = {volume["name"]: volume for volume in self.pod(**changes)["spec"]["volumes"]}
+        return volumes["blob-cache"]["hostPath"]["path"]
+
+    def test_only_the_container_that_fetches_sees_it(self):
+        spec = self.pod()["spec"]
+        seeing = [
+            container["name"]
+            for container in spec["initContainers"] + spec["containers"]
+            if any(mount["name"] == "blob-cache" for mount in container["volumeMounts"])
+        ]
+        assert seeing == ["fetch"]
+
+    def test_each_namespace_and_place_in_a_bucket_has_its_own_folder(self):
+        other = replace(request(make_workflow().job("a")).run, namespace="other")
+        folders = {
+            self.folder(),
+            self.folder(run=other),
+            self.folder(storage=replace(STORAGE, bucket="other")),
+            self.folder(storage=replace(STORAGE, prefix="other")),
+            self.folder(storage=replace(STORAGE, endpoint="https://other.example.org")),
+        }
+        assert len(folders) == 5
+        assert all(folder.startswith("/data/") for folder in folders)
+        assert self.folder() == self.folder(storage=replace(STORAGE, secret="renamed"))
+
+    def test_jobs_that_fetch_nothing_have_none(self):
+        volumes = self.pod(inputs=())["spec"]["volumes"]
+        assert not any("hostPath" in volume for volume in volumes)
 
 
 class TestPlace:

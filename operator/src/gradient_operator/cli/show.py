@@ -47,17 +47,20 @@ async def _show(name: str, output: str, target: Target) -> int:
     from gradient_operator.cli.output.details import details
     from gradient_operator.cli.output.run_json import run_details
     from gradient_operator.cli.output.run_view import run_view
+    from gradient_operator.cli.transfers import transfers
     from gradient_operator.kube.resources import RUNS
 
     async with connect(target) as cluster:
         run = await cluster.find(RUNS, name, hint="List them with 'gradient runs'.")
         models = await _models(cluster, run)
-    view, now = run_view(run), time.time()
+        view, now = run_view(run), time.time()
+        moving = await transfers(cluster, view.jobs)
     if output == "json":
-        click.echo(json.dumps(run_details(view, models=models, now=now), indent=2))
+        click.echo(json.dumps(run_details(view, models=models, moving=moving, now=now), indent=2))
     else:
         console = make_console()
-        emit(console, details(view, models=models, now=now, width=console.width))
+        shown = details(view, models=models, moving=moving, now=now, width=console.width)
+        emit(console, shown)
     return ExitCode.SUCCEEDED
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gradient_operator.api.times import parse_time
+from gradient_operator.config import BlobCache as BlobCacheConfig
 from gradient_operator.controllers import commit, inputs, results, run_claims
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.records import project_pod
@@ -16,7 +17,7 @@ from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout
 from gradient_operator.dataset_versions import CommitRefused
 from gradient_operator.datasets.errors import BlobMissingError, DatasetError, ResultError
-from gradient_operator.engine.memory import larger
+from gradient_operator.engine.memory import in_bytes, larger
 from gradient_operator.engine.model import (
     AbortUpload,
     Action,
@@ -41,7 +42,7 @@ from gradient_operator.kube.errors import (
 from gradient_operator.kube.limits import TokenBucket
 from gradient_operator.kube.resources import PODS
 from gradient_operator.pods.build import build_pod
-from gradient_operator.pods.request import PodRequest, Settings
+from gradient_operator.pods.request import BlobCache, PodRequest, Settings
 from gradient_operator.workflow.model import CompiledJob
 
 logger = logging.getLogger(__name__)
@@ -191,6 +192,7 @@ class Applier:
                 priority_class=config.priority_class(
                     config.priority_of(state.identity.namespace, state.policy.priority)
                 ),
+                blob_cache=_blob_cache(config.policy_of(state.identity.namespace).blob_cache),
             ),
             inputs=found,
             volumes={
@@ -360,3 +362,7 @@ class Applier:
             deletion_at=parse_time(metadata.get("deletionTimestamp")),
         )
         self.services.assume_pod(released)
+
+
+def _blob_cache(cache: BlobCacheConfig | None) -> BlobCache | None:
+    return None if cache is None else BlobCache(cache.path, int(in_bytes(cache.size_limit)))

@@ -6,6 +6,7 @@ from typing import Final
 from gradient_operator.api import names
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Services
+from gradient_operator.datasets.report import decode_report
 from gradient_operator.engine.model import Failure, JobPhase, JobRecord, PodRecord, RunPhase
 from gradient_operator.kube.recorder import ObjectReference
 
@@ -35,8 +36,11 @@ def tell(
             continue
         if record.started_at is not None and old.started_at is None:
             _started(services, state, name, record, pods.get((name, record.attempt)))
+            _moved(services, "fetch", pods.get((name, record.attempt)))
         if record.phase is not old.phase:
             _changed(services, state, name, record)
+            if record.phase is JobPhase.SUCCEEDED:
+                _moved(services, "upload", pods.get((name, record.attempt)))
 
 
 def _attempt_failed(services: Services, state: RunState, job: str, failure: Failure) -> None:
@@ -90,6 +94,24 @@ def _started(
     services.recorder.record(
         reference(state), type="Normal", reason="JobStarted", note=f"job {name} runs on {pod.node}"
     )
+
+
+def _moved(services: Services, direction: str, pod: PodRecord | None) -> None:
+    """Count what a helper says that it has moved."""
+    container = None if pod is None else pod.fetch if direction == "fetch" else pod.uploader
+    if container is None or container.exit_code != 0:
+        return
+    report = decode_report(container.message)
+    if report is None:
+        return
+    metrics = services.metrics
+    metrics.transfer_bytes_total.labels(direction).inc(report.bytes)
+    metrics.transfer_files_total.labels(direction).inc(report.files)
+    metrics.transfer_seconds_total.labels(direction).inc(report.seconds)
+    for result, count in (("hit", report.cache_hits), ("miss", report.cache_misses)):
+        if count:
+            metrics.blob_cache_requests_total.labels(result).inc(count)
+    metrics.blob_cache_bytes_total.inc(report.cache_bytes)
 
 
 def _ended(services: Services, state: RunState, name: str, record: JobRecord) -> None:

@@ -18,6 +18,13 @@ class Progress:
     files: int
     bytes: int
     total: int | None
+    seconds: float = 0.0
+    """Since the transfer began."""
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second on average."""
+        return self.bytes / self.seconds if self.seconds > 0 else 0.0
 
 
 Listener = Callable[[Progress], None]
@@ -39,12 +46,22 @@ class ProgressMeter:
         self._files = 0
         self._bytes = 0
         self._lock = threading.Lock()
-        self._due = time.monotonic() + interval
+        self._began = time.monotonic()
+        self._due = self._began + interval
 
     @property
     def value(self) -> Progress:
         """What has been done so far."""
-        return Progress(files=self._files, bytes=self._bytes, total=self._total)
+        return Progress(
+            files=self._files,
+            bytes=self._bytes,
+            total=self._total,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def expect(self, total: int) -> None:
+        """Say how many bytes there are to do, once that is known."""
+        self._total = total
 
     def add(self, *, files: int = 0, size: int = 0) -> None:
         """Count finished files and `size` bytes."""

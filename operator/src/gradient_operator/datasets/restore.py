@@ -15,6 +15,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from gradient_operator.datasets.blobs import Blobs
 from gradient_operator.datasets.entries import (
     DirectoryEntry,
     FileEntry,
@@ -24,7 +25,7 @@ from gradient_operator.datasets.entries import (
 )
 from gradient_operator.datasets.errors import BlobCorruptError, BlobMissingError
 from gradient_operator.datasets.holes import is_hole, zero_segment
-from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key, segment_key
+from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key
 from gradient_operator.datasets.manifest import ManifestReader, Version
 from gradient_operator.datasets.paths import display
 from gradient_operator.datasets.pool import TransferPool
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gradient_operator.datasets.backend import Data
+    from gradient_operator.datasets.blob_cache import BlobCache
+    from gradient_operator.datasets.pool import Cancellation
     from gradient_operator.datasets.selection import Selection
     from gradient_operator.datasets.store import BlobStore
 
@@ -42,6 +45,8 @@ WINDOW_FILES: Final = 16_384
 """Small files that are looked at together: about 6 MiB of entries."""
 
 _PIECE: Final = 1024 * 1024
+_WHOLE: Final = 0.25
+"""Share of a pack from which on a cache gets all of it."""
 MARKER: Final = ".gradient-"
 """Begins the name of the empty file that a directory holds until its restore is complete. The
 version's own digest follows: no version can hold a file of that name."""
@@ -60,6 +65,7 @@ def restore(
     only: Selection | None = None,
     concurrency: int = 8,
     progress: ProgressMeter | None = None,
+    cache: BlobCache | None = None,
 ) -> Version:
     """Write the version `digest` into the directory `target` and return what it held.
 
@@ -67,7 +73,7 @@ def restore(
     with `replace` it may hold anything. Afterwards it holds the version and nothing else: files
     that are there already are checked and kept. `only` says which paths are wanted. With `writable`
     all users may write (0777 and 0666), otherwise modes are 0755 and 0644. Memory: up to 16 MiB
-    times `concurrency`.
+    times `concurrency`. A `cache` of this node serves blobs that it has, and keeps the others.
 
     Raises:
         BlobMissingError: the version or a part of it is not in the bucket.
@@ -86,7 +92,9 @@ def restore(
             wanted = (entry for entry in manifest.entries() if only is None or only.takes(entry))
             folder.prune(wanted, spared=frozenset({marker.encode()}))
         pool = TransferPool(concurrency)
-        work = _Restore(store, folder, pool, progress or ProgressMeter())
+        work = _Restore(
+            Blobs(store, cache), folder, pool, progress or ProgressMeter(), store.cancellation
+        )
         with closing(work), pool:
             links = work.add_all(manifest, only)
             pool.drain()
@@ -107,6 +115,8 @@ class _Range:
     start: int
     end: int
     files: Sequence[tuple[int, FileEntry]]
+    whole: bool = False
+    """Whether most of the pack is wanted, so that all of it may be fetched for the cache."""
 
 
 class _LongFile:
@@ -139,9 +149,15 @@ class _Restore:
     """One pass over one manifest."""
 
     def __init__(
-        self, store: BlobStore, folder: Folder, pool: TransferPool, progress: ProgressMeter
+        self,
+        blobs: Blobs,
+        folder: Folder,
+        pool: TransferPool,
+        progress: ProgressMeter,
+        cancellation: Cancellation,
     ) -> None:
-        self._store = store
+        self._blobs = blobs
+        self._cancellation = cancellation
         self._folder = folder
         self._pool = pool
         self._progress = progress
@@ -155,7 +171,7 @@ class _Restore:
         """Create directories and files, and return how many links are to be made."""
         links = 0
         for entry, place in manifest.located():
-            self._store.cancellation.check()
+            self._cancellation.check()
             if only is not None and not only.takes(entry):
                 continue
             if isinstance(entry, DirectoryEntry):
@@ -203,19 +219,25 @@ class _Restore:
     def _send_window(self) -> None:
         window, self._window, self._gathered = self._window, {}, 0
         for pack, files in window.items():
-            for wanted in ranges(pack, files):
+            for wanted in self._ranges(pack, files):
                 self._pool.submit(partial(self._write_range, wanted))
 
+    def _ranges(self, pack: str, files: list[tuple[int, FileEntry]]) -> Iterator[_Range]:
+        end = max(offset + entry.size for offset, entry in files)
+        if self._blobs.keeps and sum(entry.size for _, entry in files) >= end * _WHOLE:
+            yield _Range(pack, min(offset for offset, _ in files), end, files, whole=True)
+        else:
+            yield from ranges(pack, files)
+
     def _write_range(self, wanted: _Range) -> None:
-        key = pack_key(wanted.pack)
         with _named(wanted.files[0][1].path):
-            data = self._store.get(key, (wanted.start, wanted.end))
+            data = self._blobs.pack(wanted.pack, (wanted.start, wanted.end), whole=wanted.whole)
         with self._folder.twin() as folder:
             for offset, entry in wanted.files:
                 start = offset - wanted.start
                 part = data[start : start + entry.size]
                 if hashlib.sha256(part).hexdigest() != entry.digest:
-                    part = self._again(key, offset, entry)
+                    part = self._again(wanted.pack, offset, entry)
                 fd = folder.make_file(entry.path, executable=entry.executable)
                 try:
                     _write(fd, part, start=0, path=entry.path)
@@ -223,14 +245,14 @@ class _Restore:
                     os.close(fd)
                 self._progress.add(files=1, size=entry.size)
 
-    def _again(self, key: str, offset: int, entry: FileEntry) -> memoryview:
-        """Fetch one file a second time, in case the transfer damaged it."""
-        part = self._store.get(key, (offset, offset + entry.size))
+    def _again(self, pack: str, offset: int, entry: FileEntry) -> memoryview:
+        """Fetch one file a second time, in case the transfer or the cache damaged it."""
+        part = self._blobs.pack_again(pack, (offset, offset + entry.size))
         if hashlib.sha256(part).hexdigest() != entry.digest:
             raise BlobCorruptError(
                 f"The bytes of {display(entry.path)} are not the ones of this version: the object "
-                f"{key} was changed or damaged in the storage. Restore it from a backup or make "
-                "the version again."
+                f"{pack_key(pack)} was changed or damaged in the storage. Restore it from a backup "
+                "or make the version again."
             )
         return part
 
@@ -251,13 +273,12 @@ class _Restore:
     def _write_segment(self, file: _LongFile, number: int, digest: str, size: int) -> None:
         start = number * SEGMENT_BYTES
         if not self._holds_segment(file, start=start, digest=digest, size=size):
-            key = segment_key(digest)
 
             def write(piece: Data, offset: int) -> None:
                 _write(file.fd, memoryview(piece), start=start + offset, path=file.path)
 
             with _named(file.path):
-                self._store.copy_verified(key, digest, size=size, write=write)
+                self._blobs.copy_segment(digest, size=size, write=write)
         self._progress.add(files=int(file.finished_one()), size=size)
 
     def _holds_segment(self, file: _LongFile, *, start: int, digest: str, size: int) -> bool:

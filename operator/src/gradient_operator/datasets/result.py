@@ -19,10 +19,12 @@ from gradient_operator.datasets.layout import (
     run_reference,
 )
 from gradient_operator.datasets.manifest import Version
+from gradient_operator.datasets.report import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradient_operator.datasets.report import TransferReport
     from gradient_operator.datasets.store import BlobStore
 
 FORMAT: Final = 1
@@ -120,8 +122,13 @@ def decode_result(data: bytes) -> UploadResult:
     )
 
 
-def encode_message(result: UploadResult, run_id: str) -> bytes:
-    """Write the termination message: all of it if it fits, else with less and less inline."""
+def encode_message(
+    result: UploadResult, run_id: str, *, transfer: TransferReport | None = None
+) -> bytes:
+    """Write the termination message: all of it if it fits, else with less and less inline.
+
+    What was moved (`transfer`) is said if there is room for it.
+    """
     strings = dict(result.strings)
     long = [name for name, value in strings.items() if _is_long(value)]
     body: dict[str, Any] = {
@@ -135,6 +142,10 @@ def encode_message(result: UploadResult, run_id: str) -> bytes:
         body |= {"strings": {}, "long": sorted(strings)}
     if len(_dump(body)) > MESSAGE_BYTES:
         body = {"v": FORMAT, "ref": body["ref"], "truncated": True}
+    if transfer is not None:
+        told = _dump(body | {KEY: transfer.to_json()})
+        if len(told) <= MESSAGE_BYTES:
+            return told
     return _dump(body)
 
 

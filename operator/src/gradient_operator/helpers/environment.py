@@ -72,6 +72,22 @@ def concurrency() -> int:
     return max(1, int(number("GRADIENT_CONCURRENCY", 8)))
 
 
+def blob_cache() -> tuple[Path, int] | None:
+    """Folder and bytes of the node's cache, as `GRADIENT_BLOB_CACHE` says; None without one.
+
+    Raises:
+        SettingsError: it cannot be understood.
+    """
+    text = os.environ.get("GRADIENT_BLOB_CACHE", "")
+    if not text:
+        return None
+    raw = _json(text, "GRADIENT_BLOB_CACHE")
+    limit = raw.get("bytes") if isinstance(raw, dict) else None
+    if type(limit) is not int or limit < 1:
+        raise SettingsError("GRADIENT_BLOB_CACHE names no number of bytes.")
+    return Path(_path(raw)), limit
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchItem:
     """One thing to put at `path`: a version, the value of a string output, or nothing."""

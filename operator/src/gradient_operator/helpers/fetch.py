@@ -11,19 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradient_operator.datasets.blob_cache import BlobCache, CacheCounts
 from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.errors import BlobMissingError
 from gradient_operator.datasets.location import StorageLocation
 from gradient_operator.datasets.progress import Progress, ProgressMeter
+from gradient_operator.datasets.report import TransferReport, encode_report
 from gradient_operator.datasets.restore import restore
 from gradient_operator.datasets.result import read_result
 from gradient_operator.datasets.store import BlobStore, RetryPolicy
 from gradient_operator.datasets.tree import disk_errors, open_target
 from gradient_operator.helpers import environment
 from gradient_operator.helpers.environment import FetchItem, SettingsError
-from gradient_operator.helpers.running import run
+from gradient_operator.helpers.running import run, write_message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradient_operator.exits import ExitCode
 
 _log = logging.getLogger(__name__)
@@ -52,8 +56,17 @@ def open_storage(*, retry: RetryPolicy) -> BlobStore:
 
 
 def report(message: str, path: str, progress: Progress) -> None:
-    """Log how far a transfer is."""
-    fields = {"path": path, "files": progress.files, "bytes": progress.bytes}
+    """Log how far a transfer is: files, bytes, bytes per second, seconds, and bytes in all.
+
+    The command line reads these lines (`cli/transfers.py`).
+    """
+    fields = {
+        "path": path,
+        "files": progress.files,
+        "bytes": progress.bytes,
+        "rate": round(progress.rate),
+        "seconds": round(progress.seconds, 1),
+    }
     if progress.total is not None:
         fields["total"] = progress.total
     _log.info(message, extra={"fields": fields})
@@ -63,17 +76,36 @@ def _fetch_all() -> None:
     items = environment.fetch_items(environment.required("GRADIENT_FETCH"))
     retry = RetryPolicy(elapsed=environment.number("GRADIENT_RETRY_SECONDS", 300.0))
     store = open_storage(retry=retry)
+    place = environment.blob_cache()
+    cache = BlobCache(place[0], limit=place[1]) if place is not None else None
+    done = []
     for item in items:
         if item.digest is not None:
-            _fetch_version(store, item, item.digest)
+            done.append(_fetch_version(store, item, item.digest, cache))
         elif item.reference is not None and item.string is not None:
             _fetch_string(store, item.path, reference=item.reference, name=item.string)
         else:
             with open_target(item.path, writable=item.writable, keep=True) as folder:
                 folder.prune(())
+    write_message(encode_report(sum_up(done, cache)))
 
 
-def _fetch_version(store: BlobStore, item: FetchItem, digest: str) -> None:
+def sum_up(done: Sequence[Progress], cache: BlobCache | None = None) -> TransferReport:
+    """All transfers of a helper together."""
+    counts = cache.counts if cache is not None else CacheCounts()
+    return TransferReport(
+        files=sum(progress.files for progress in done),
+        bytes=sum(progress.bytes for progress in done),
+        seconds=sum(progress.seconds for progress in done),
+        cache_hits=counts.hits,
+        cache_misses=counts.misses,
+        cache_bytes=counts.bytes,
+    )
+
+
+def _fetch_version(
+    store: BlobStore, item: FetchItem, digest: str, cache: BlobCache | None
+) -> Progress:
     meter = ProgressMeter(partial(report, "fetching", item.path), total=item.total)
     restore(
         store,
@@ -83,8 +115,10 @@ def _fetch_version(store: BlobStore, item: FetchItem, digest: str) -> None:
         replace=True,
         concurrency=environment.concurrency(),
         progress=meter,
+        cache=cache,
     )
     report("fetched", item.path, meter.value)
+    return meter.value
 
 
 def _fetch_string(store: BlobStore, path: str, *, reference: str, name: str) -> None:

@@ -15,7 +15,6 @@ import stat
 import threading
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,11 +37,13 @@ from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.store import BlobStore, RetryPolicy
 from gradient_operator.helpers import environment
 from gradient_operator.helpers.environment import SettingsError, UploadDirectory, UploadTask
-from gradient_operator.helpers.fetch import open_storage, report
+from gradient_operator.helpers.fetch import open_storage, report, sum_up
 from gradient_operator.helpers.running import AbortedError, fail, run, write_message
 
 if TYPE_CHECKING:
     from gradient_operator.datasets.manifest import Version
+    from gradient_operator.datasets.progress import Progress
+    from gradient_operator.datasets.report import TransferReport
     from gradient_operator.exits import ExitCode
 
 _log = logging.getLogger(__name__)
@@ -80,9 +81,9 @@ def _main() -> None:
     store = open_storage(retry=RetryPolicy(elapsed=float("inf"), deadline=deadline.retry_until))
     store.renew_keys()  # the kubelet renews the token no longer
     with _Watch(store, run_id, deadline):
-        result = _upload(store, task)
+        result, transfer = _upload(store, task)
         write_result(store, run_id, result)
-    write_message(encode_message(result, run_id))
+    write_message(encode_message(result, run_id, transfer=transfer))
     _log.info("all outputs are stored", extra={"fields": {"outputs": len(result.outputs)}})
 
 
@@ -178,18 +179,44 @@ class _Watch:
         return None
 
 
-def _upload(store: BlobStore, task: UploadTask) -> UploadResult:
+def _upload(store: BlobStore, task: UploadTask) -> tuple[UploadResult, TransferReport]:
     strings: dict[str, str] = {}
     for string in task.strings:
         value = read_string(string.path)
         if value is not None:
             strings[string.name] = value
-    outputs = {item.name: _upload_directory(store, item) for item in task.directories}
-    return UploadResult(outputs=outputs, strings=strings)
+    outputs, done = {}, []
+    for item in task.directories:
+        outputs[item.name], progress = _upload_directory(store, item)
+        done.append(progress)
+    return UploadResult(outputs=outputs, strings=strings), sum_up(done)
 
 
-def _upload_directory(store: BlobStore, item: UploadDirectory) -> Version:
-    meter = ProgressMeter(partial(report, "uploading", item.path))
+class _Told:
+    """Logs how far an upload is; how much there is to do is counted once it takes longer."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._counter: threading.Thread | None = None
+        self.meter = ProgressMeter(self._tell)
+
+    def _tell(self, progress: Progress) -> None:
+        if self._counter is None:
+            self._counter = threading.Thread(target=self._count, name="count", daemon=True)
+            self._counter.start()
+        report("uploading", self._path, progress)
+
+    def _count(self) -> None:
+        total = 0
+        for folder, _, names in os.walk(self._path):
+            for name in names:
+                with suppress(OSError):
+                    total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - many
+        self.meter.expect(total)
+
+
+def _upload_directory(store: BlobStore, item: UploadDirectory) -> tuple[Version, Progress]:
+    meter = _Told(item.path).meter
     version = snapshot(
         store,
         item.path,
@@ -199,7 +226,7 @@ def _upload_directory(store: BlobStore, item: UploadDirectory) -> Version:
         progress=meter,
     )
     report("uploaded", item.path, meter.value)
-    return version
+    return version, meter.value
 
 
 def read_string(path: str) -> str | None:

@@ -90,6 +90,19 @@ class Metrics:
     dataset_commit_failures_total: Counter = _counter(
         "Dataset versions that could not be committed, by reason.", "reason"
     )
+    transfer_bytes_total: Counter = _counter(
+        "Bytes of files that Pods fetched and uploaded, by direction.", "direction"
+    )
+    transfer_files_total: Counter = _counter(
+        "Files that Pods fetched and uploaded, by direction.", "direction"
+    )
+    transfer_seconds_total: Counter = _counter(
+        "Time that Pods spent fetching and uploading, by direction.", "direction"
+    )
+    blob_cache_requests_total: Counter = _counter(
+        "Objects that Pods looked for in the caches of their nodes, by result.", "result"
+    )
+    blob_cache_bytes_total: Counter = _counter("Bytes that came from the caches of nodes.")
     dataset_versions_expired_total: Counter = _counter("Dataset versions deleted by retention.")
     dataset_bytes_expired_total: Counter = _counter(
         "Bytes of files in dataset versions deleted by retention, shared ones counted each time."

@@ -214,6 +214,8 @@ def _volumes(request: PodRequest, *, helping: bool, fetching: bool) -> list[dict
     ]
     if fetching:
         volumes.append({"name": "fetched", "emptyDir": {}})
+        if request.settings.blob_cache is not None:
+            volumes.append(helpers.cache_volume(request, request.settings.blob_cache))
     if helping and request.storage is not None:
         volumes.append(helpers.credentials_volume(request.storage))
     strings = _strings(request)

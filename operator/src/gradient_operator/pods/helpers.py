@@ -4,15 +4,23 @@ They hold the storage credentials (as a mounted Secret, never in the environment
 with one capability, because users' images write files that only their owner may read.
 """
 
+import hashlib
 import json
 from typing import Any, Final
 
 from gradient_operator.api.names import CONTAINER_FETCH, CONTAINER_MAIN, CONTAINER_UPLOADER
-from gradient_operator.pods.request import FetchedInput, PodRequest, Storage, StoredString
+from gradient_operator.pods.request import (
+    BlobCache,
+    FetchedInput,
+    PodRequest,
+    Storage,
+    StoredString,
+)
 
 HELPER: Final = "/app/.venv/bin/gradient-helper"
 CREDENTIALS_PATH: Final = "/var/run/gradient/storage"
 FETCHED_PATH: Final = "/fetched"
+CACHE_PATH: Final = "/cache"
 
 IDENTITY_PATH: Final = "/var/run/gradient/identity"
 TOKEN_SECONDS: Final = 3_600
@@ -67,7 +75,14 @@ def fetches(request: PodRequest) -> list[dict[str, Any]]:
 
 
 def fetch_container(request: PodRequest, items: list[dict[str, Any]]) -> dict[str, Any]:
-    """The init container that brings the inputs in."""
+    """The init container that brings the inputs in; it alone sees the node's cache."""
+    mounts = [{"name": "fetched", "mountPath": FETCHED_PATH}, _mount(request)]
+    more = []
+    cache = request.settings.blob_cache
+    if cache is not None:
+        mounts.append({"name": "blob-cache", "mountPath": CACHE_PATH})
+        where = {"path": CACHE_PATH, "bytes": cache.bytes}
+        more.append({"name": "GRADIENT_BLOB_CACHE", "value": json.dumps(where)})
     return {
         "name": CONTAINER_FETCH,
         "image": request.settings.helper_image,
@@ -75,12 +90,27 @@ def fetch_container(request: PodRequest, items: list[dict[str, Any]]) -> dict[st
         "env": [
             *_storage_env(request),
             {"name": "GRADIENT_FETCH", "value": literal(json.dumps(items))},
+            *more,
         ],
         "resources": _resources(),
         "securityContext": SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "fetched", "mountPath": FETCHED_PATH}, _mount(request)],
+        "volumeMounts": mounts,
     }
+
+
+def cache_volume(request: PodRequest, cache: BlobCache) -> dict[str, Any]:
+    """The folder of the node that belongs to this namespace and this place in a bucket.
+
+    A namespace that somebody else makes again under the same name meets the same folder only with
+    the same bucket, and finds what is in it only through a manifest that its own keys can read
+    there (docs/decisions/0011).
+    """
+    storage = _storage(request.storage)
+    place = [request.run.namespace, storage.endpoint, storage.bucket, storage.prefix]
+    name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:32]
+    path = f"{cache.path}/{request.run.namespace}-{name}"
+    return {"name": "blob-cache", "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
 
 
 def uploader_container(
@@ -133,10 +163,14 @@ def _mount(request: PodRequest) -> dict[str, Any]:
     return _IDENTITY if has_identity else _CREDENTIALS
 
 
-def _storage_env(request: PodRequest) -> list[dict[str, Any]]:
-    storage = request.storage
+def _storage(storage: Storage | None) -> Storage:
     if storage is None:
         raise ValueError("a Pod with helpers needs a storage provider")
+    return storage
+
+
+def _storage_env(request: PodRequest) -> list[dict[str, Any]]:
+    storage = _storage(request.storage)
     location = {
         "endpoint": storage.endpoint,
         "region": storage.region,

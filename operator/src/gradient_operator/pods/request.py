@@ -37,6 +37,14 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobCache:
+    """A folder of the nodes for what is fetched, and how much one namespace may keep in bytes."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the installation decides about every Pod."""
 
@@ -47,6 +55,7 @@ class Settings:
     default_image: str = "bash:5"
     """Of scripts that name none."""
     priority_class: str | None = None
+    blob_cache: BlobCache | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Everything that `gradient show` says about one run, as sections for a console."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -12,13 +13,21 @@ from gradient_operator.cli.output.console import safe
 from gradient_operator.cli.output.run_tables import jobs_table, run_state
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import ago, duration, files, size
+from gradient_operator.cli.transfers import Transfer
 
 MAX_FAILURES: Final = 5
 """Failed, and waiting, jobs whose messages are written out; the graph shows all of them."""
 _INDENT: Final = 2
 
 
-def details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float, width: int) -> Group:
+def details(
+    run: RunView,
+    *,
+    models: Sequence[Mapping[str, Any]],
+    now: float,
+    width: int,
+    moving: Mapping[str, Transfer] = MappingProxyType({}),
+) -> Group:
     """The run: head, graph, data, conditions, failures and what to type next.
 
     Args:
@@ -26,9 +35,11 @@ def details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float, wi
         models: the `GradientModel` objects that it registered.
         now: seconds since the epoch.
         width: characters in a line.
+        moving: how far jobs are that fetch or upload.
     """
     sections: list[tuple[str, RenderableType | None]] = [
         ("Jobs", jobs_table(run.jobs, now=now, width=width - _INDENT) if run.jobs else None),
+        ("Transfers", _rows([(safe(name), said.text()) for name, said in moving.items()])),
         ("Inputs", _inputs(run)),
         ("Volumes", _volumes(run)),
         ("Datasets made", _datasets(run)),

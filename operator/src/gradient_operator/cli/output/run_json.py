@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from gradient_operator.api.times import format_time
 from gradient_operator.cli.output.run_view import JobView, OutputView, RunView
+from gradient_operator.cli.transfers import Transfer
 
 
 def run_summary(run: RunView, now: float) -> dict[str, Any]:
@@ -25,11 +27,18 @@ def run_summary(run: RunView, now: float) -> dict[str, Any]:
     }
 
 
-def run_details(run: RunView, *, models: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any]:
+def run_details(
+    run: RunView,
+    *,
+    models: Sequence[Mapping[str, Any]],
+    now: float,
+    moving: Mapping[str, Transfer] = MappingProxyType({}),
+) -> dict[str, Any]:
     """One run with everything that `gradient show` says about it."""
     return {
         **run_summary(run, now),
         "jobs": [_job(job, now) for job in run.jobs],
+        "transfers": {name: said.to_json() for name, said in moving.items()},
         "inputs": dict(run.inputs),
         "volumes": dict(run.volumes),
         "models": [{"name": model["metadata"]["name"], **model["spec"]} for model in models],
