@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gradient_operator.cli.dataset.lookup import Found
+    from gradient_operator.datasets.backend import ObstoreBackend
     from gradient_operator.datasets.store import BlobStore
 
 
@@ -99,7 +100,7 @@ def _objects(store: BlobStore, found: Found, plain: PlainBucket, place: str) -> 
     from gradient_operator.datasets.plain import export_plain
 
     bucket = plain.open()
-    if next(bucket.list(plain.prefix), None) is not None:
+    if not _is_empty(bucket, plain.prefix):
         raise CommandError(f"{place} holds objects already: give a prefix that holds none.")
     done = transfer(
         lambda meter: export_plain(store, found.digest, bucket, plain.prefix, progress=meter),
@@ -114,6 +115,18 @@ def _objects(store: BlobStore, found: Found, plain: PlainBucket, place: str) -> 
     content = f"({files(done.files)}, {size(done.bytes)})"
     click.echo(f"Exported {found.name} {content} to {place}.", err=True)
     return ExitCode.FAILED if done.left_out else ExitCode.SUCCEEDED
+
+
+def _is_empty(bucket: ObstoreBackend, prefix: str) -> bool:
+    """Whether there are no objects; a missing bucket has none, and some servers make it."""
+    from gradient_operator.datasets.errors import StorageRefusedError
+
+    try:
+        return next(bucket.list(prefix), None) is None
+    except StorageRefusedError as refused:
+        if refused.reason != "BucketMissing":
+            raise
+        return True
 
 
 @contextmanager
