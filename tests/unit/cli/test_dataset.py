@@ -222,6 +222,28 @@ def test_a_dataset_of_a_provider_is_kept_there(gradient, client, source, tmp_pat
     assert any(folder.iterdir())
 
 
+def test_where_helpers_have_an_identity_people_bring_keys_of_their_own(
+    gradient, client, source, tmp_path, monkeypatch
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "own").mkdir()
+    spec = {
+        "endpoint": (tmp_path / "own").as_uri(),
+        "bucket": "own",
+        "webIdentity": {"roleArn": "arn:aws:iam::1:role/x"},
+    }
+    client.add(STORAGE_PROVIDERS, {"metadata": {"name": "ours"}, "spec": spec})
+    body = {"metadata": {"name": object_name("Digits")}, "spec": {"provider": "ours"}}
+    client.add(DATASETS, body)
+    code, _, err = gradient("dataset", "put", str(source), "Digits")
+    assert code == 2
+    assert "put keys of your own into AWS_ACCESS_KEY_ID" in err
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    put(gradient, source)
+
+
 def test_the_default_storage_may_be_opened_with_the_operators_own_secret(
     gradient, client, bucket, source
 ):

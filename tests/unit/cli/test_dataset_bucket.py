@@ -7,7 +7,15 @@ import time
 import pytest
 
 from gradient_operator.kube.errors import Forbidden
-from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, NAMESPACES, PODS, RUNS
+from gradient_operator.kube.resources import (
+    DATASET_VERSIONS,
+    DATASETS,
+    NAMESPACES,
+    PODS,
+    RUNS,
+    STORAGE_PROVIDERS,
+)
+from gradient_operator.workflow.references import object_name
 from tests.unit.cli import test_dataset
 from tests.unit.cli.fake import run_object
 
@@ -114,6 +122,39 @@ class TestCollect:
         code, out, err = gradient("dataset", "gc", *mounted)
         assert code == 0, err
         assert "by 1 versions" in out
+
+    def test_a_providers_own_versions_get_names_and_provenance_of_the_collector(
+        self, gradient, client, bucket, source, tmp_path
+    ):
+        folder = tmp_path / "own"
+        folder.mkdir()
+        spec = {"endpoint": folder.as_uri(), "bucket": "own", "credentialsSecret": "keys"}
+        client.add(STORAGE_PROVIDERS, {"metadata": {"name": "ours"}, "spec": spec})
+        test_dataset.secret(client, "keys", "team")
+        body = {"metadata": {"name": object_name("Digits")}, "spec": {"provider": "ours"}}
+        client.add(DATASETS, body)
+        put(gradient, source)
+        assert gradient("dataset", "provenance", "Digits")[0] == 1
+        code, _, err = gradient("dataset", "gc", "--provider", "ours")
+        assert code == 0, err
+        assert gradient("dataset", "provenance", "Digits")[0] == 0
+        assert list((folder / "v1/mirror").rglob("dataset.json"))
+        assert not (bucket / "p/v1/mirror").exists()
+
+    def test_the_provenance_of_a_version_goes_with_it(self, gradient, client, bucket, stored, aged):
+        spec = test_dataset.version_in(client)
+        place = bucket / "p/v1/provenance/sha256" / spec["digest"] / f"{'1' * 64}.json"
+        place.parent.mkdir(parents=True)
+        place.write_text("{}")
+        for _ in range(2):
+            aged()
+            assert gradient("dataset", "gc")[0] == 0
+        assert place.exists()
+        forget_versions(client)
+        for _ in range(2):
+            aged()
+            assert gradient("dataset", "gc", "--force")[0] == 0
+        assert not place.exists()
 
     def test_who_may_not_see_everything_collects_nothing(
         self, gradient, client, bucket, stored, monkeypatch
