@@ -73,7 +73,8 @@ async def cluster(client: KubeClient, request: pytest.FixtureRequest) -> AsyncIt
 @pytest.fixture(scope="module")
 def together(installed: None, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for all tests of a module, with all runs that its `start` makes, side by side."""
-    name = f"e2e-{request.module.__name__.rpartition('test_')[2]}-{uuid.uuid4().hex[:6]}"
+    stem = request.module.__name__.rpartition("test_")[2].replace("_", "-")
+    name = f"e2e-{stem}-{uuid.uuid4().hex[:6]}"
 
     async def begin() -> None:
         async with await KubeClient.connect(user_agent="gradient-e2e") as client:
