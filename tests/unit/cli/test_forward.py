@@ -10,6 +10,7 @@ from gradient_operator.cli.dataset.forward import reachable
 from gradient_operator.cli.errors import CommandError
 from gradient_operator.cli.options import Target
 from gradient_operator.datasets.location import StorageLocation
+from gradient_operator.kube import credentials
 
 INSIDE = StorageLocation(
     endpoint="http://storage.gradient-system.svc:8333", bucket="data", allow_http=True
@@ -115,3 +116,24 @@ def test_a_service_with_tls_needs_an_address():
     inside = StorageLocation(endpoint="https://storage.x.svc", bucket="data")
     with pytest.raises(CommandError, match="--endpoint"), opened(inside):
         pass
+
+
+@pytest.mark.parametrize(
+    ("target", "direct"),
+    [
+        (Target(namespace="team"), True),
+        (Target(context="other"), False),
+        (Target(kubeconfig="/k"), False),
+    ],
+    ids=["own cluster", "another context", "another kubeconfig"],
+)
+def test_a_pod_of_the_cluster_reaches_its_services_itself(
+    kubectl, monkeypatch, tmp_path, target, direct
+):
+    (tmp_path / "token").write_text("x")
+    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    kubectl('echo "Forwarding from 127.0.0.1:34567 -> 8333"', "exec sleep 60")
+    with opened(target=target) as location:
+        assert (location == INSIDE) is direct

@@ -20,7 +20,7 @@ from gradient_operator.kube.resources import PODS, STORAGE_PROVIDERS
 
 logger = logging.getLogger(__name__)
 
-PERIOD_SECONDS: Final = 60.0
+PERIOD_SECONDS: Final = 15.0
 DEFAULT: Final = "default"
 _STATES: Final = ("reachable", "young", "marked", "deleted")
 

@@ -132,15 +132,18 @@ def load_credentials(path: Path | None = None, *, context: str | None = None) ->
     Raises:
         CredentialsError: nothing was found, or what was found cannot be used.
     """
-    named = os.environ.get("KUBECONFIG", "")
-    if path is None and context is None and not named and _in_cluster():
+    if in_own_cluster(path, context=context):
         return in_cluster_credentials()
+    named = os.environ.get("KUBECONFIG", "")
     paths = [path] if path else [Path(part) for part in named.split(os.pathsep) if part]
     return kubeconfig_credentials(paths or [Path.home() / ".kube" / "config"], context=context)
 
 
-def _in_cluster() -> bool:
-    return "KUBERNETES_SERVICE_HOST" in os.environ and (SERVICE_ACCOUNT / "token").exists()
+def in_own_cluster(path: Path | None = None, *, context: str | None = None) -> bool:
+    """Whether this is a Pod of the cluster that `load_credentials` finds: its Services are near."""
+    chosen = path is not None or context is not None or bool(os.environ.get("KUBECONFIG"))
+    in_a_pod = "KUBERNETES_SERVICE_HOST" in os.environ and (SERVICE_ACCOUNT / "token").exists()
+    return in_a_pod and not chosen
 
 
 def in_cluster_credentials(directory: Path = SERVICE_ACCOUNT) -> Credentials:

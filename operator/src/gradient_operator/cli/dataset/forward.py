@@ -1,4 +1,7 @@
-"""The way from this machine to the object storage: direct, elsewhere, or a forwarded port."""
+"""The way from here to the object storage: direct, elsewhere, or a forwarded port.
+
+A Pod of the cluster (the collector is one) reaches its Services itself.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gradient_operator.cli.errors import CommandError
+from gradient_operator.kube.credentials import in_own_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +59,8 @@ def reachable(
         return
     parts = urlsplit(location.endpoint)
     service = _SERVICE.fullmatch(parts.hostname or "")
-    if service is None:
+    path = Path(target.kubeconfig) if target.kubeconfig else None
+    if service is None or in_own_cluster(path, context=target.context):
         yield location
         return
     if parts.scheme == "https":
