@@ -69,6 +69,20 @@ FAILURES: Final = (
         "write to a volume or a dataset, or take a machine type with more disk",
     ),
     Reason(
+        "VolumeFull",
+        "failure",
+        "disk",
+        "a volume that it writes is full, as the last lines of its log say",
+        "set `policy.volumes.size` to more",
+    ),
+    Reason(
+        "DiskFull",
+        "failure",
+        "disk",
+        "a disk was full, as the last lines of its log say; which one they do not tell",
+        "see in the message which it may be: write less, or raise `policy.volumes.size`",
+    ),
+    Reason(
         "DeadlineExceeded",
         "failure",
         "clock",
