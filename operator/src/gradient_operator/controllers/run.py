@@ -148,8 +148,12 @@ class RunController:
                 return
             view, state = found
             self._states[key] = state
+        if (wait := state.pace.wait(view.resource_version)) > 0:
+            self._services.queue.add_after(key, wait)
+            return
         await self.turns.make_way(view)
         await self._advance(key, view, state)
+        state.pace.looked(view.resource_version)
 
     async def _begin(self, view: RunView) -> tuple[RunView, RunState] | None:
         """Begin a run, or take it up again; None if it waits, or can never start."""
@@ -318,17 +322,18 @@ class RunController:
         now = self._services.clock()
         state.suspension = state.suspension.seen(suspended=view.suspended, now=now)
         endpoint = state.storage.endpoint if state.storage is not None else ""
-        seen = run_observation.observe(
-            self._services,
-            view,
-            state,
-            pods=self._pods_of(view),
-            storage_problem=state.storage_error or self._probe.problem(endpoint),
-            places=self._places.places((view.namespace, view.name)) if self._places else None,
-            now=now,
-        )
-        found = plan(seen, now)
-        return found if self._places is None else self._placed(self._places, view, seen, found)
+        with state.pace.planning():
+            seen = run_observation.observe(
+                self._services,
+                view,
+                state,
+                pods=self._pods_of(view),
+                storage_problem=state.storage_error or self._probe.problem(endpoint),
+                places=self._places.places((view.namespace, view.name)) if self._places else None,
+                now=now,
+            )
+            found = plan(seen, now)
+            return found if self._places is None else self._placed(self._places, view, seen, found)
 
     def _placed(self, keeper: PlaceKeeper, view: RunView, seen: Observation, found: Plan) -> Plan:
         """The plan with the places that its run is given now."""

@@ -14,6 +14,7 @@ from gradient_operator.api.workflow import Policy
 from gradient_operator.controllers.ledger import Dumped
 from gradient_operator.controllers.pinning import Pinned
 from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.run_pace import Pace
 from gradient_operator.engine.model import (
     Found,
     JobPhase,
@@ -84,6 +85,7 @@ class RunState:
     """The status as the API server has acknowledged it."""
     written_at: float = float("-inf")
     """When it was written last, on the monotonic clock."""
+    pace: Pace = field(default_factory=Pace)
     dumped: Dumped = field(default_factory=dict)
     """Its jobs as they were dumped last: of a thousand few have changed a second later."""
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)

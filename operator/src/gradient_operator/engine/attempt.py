@@ -61,7 +61,7 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
         return _timed_out(step, job, record, pod, going=going, failure=late.failure)
     match outcome:
         case Going(phase):
-            return _going(step, job, _updated(record, phase=phase, **facts), pod)
+            return _going(step, job, record, pod, {**facts, "phase": phase})
         case Broken(failure):
             step.abort(pod)
             explained = full_disk.explain(failure, job, step.seen)
@@ -105,11 +105,12 @@ def _late(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Li
     return clocks.starting(seen, job, pod, what)
 
 
-def _updated(record: JobRecord, **facts: Any) -> JobRecord:
+def _updated(record: JobRecord, facts: dict[str, Any]) -> JobRecord:
     """The record with these facts; itself if it has them: most Pods say nothing new."""
-    if all(getattr(record, name) == value for name, value in facts.items()):
-        return record
-    return replace(record, **facts)
+    for name, value in facts.items():
+        if getattr(record, name) != value:
+            return replace(record, **facts)
+    return record
 
 
 def _ended_before_stop(step: Step, pod: PodRecord, outcome: Outcome) -> bool:
@@ -199,14 +200,17 @@ def _hold(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Ho
     return find_hold(step, job, record) if pod.unschedulable and not pod.node else Hold()
 
 
-def _going(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
-    """An attempt under way; `record` is yet without what it waits for."""
+def _going(
+    step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord, facts: dict[str, Any]
+) -> JobRecord:
+    """An attempt under way; the record stays the same object if nothing of it is new."""
     hold = _hold(step, job, record, pod)
-    waiting = _waiting(step.seen, pod, record.phase, hold.node)
-    if waiting is None:
-        return record
-    record = replace(record, reason=waiting.reason, message=waiting.message)
-    if record.phase is not JobPhase.STARTING:
+    phase: JobPhase = facts["phase"]
+    waiting = _waiting(step.seen, pod, phase, hold.node)
+    if waiting is not None:
+        facts |= {"reason": waiting.reason, "message": waiting.message}
+    record = _updated(record, facts)
+    if waiting is None or phase is not JobPhase.STARTING:
         return record
     limit = starting.limit(pod, waiting, hold)
     if limit is None:
