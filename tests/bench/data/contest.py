@@ -86,7 +86,7 @@ def _turn(client: Ours | Other, load: Load, source: Path, prefix: str) -> Turn:
         _compare(load, target)
         if isinstance(client, Ours):
             again = client.again(source, prefix, up.said)
-            client.put(source, prefix, up.said)
+            client.put(source, prefix, up.said)  # remembers what the directory was
             put_again = client.put(source, prefix, up.said)
     finally:
         shutil.rmtree(target, ignore_errors=True)

@@ -9,6 +9,9 @@ from obstore.store import MemoryStore
 
 from gradient_operator.datasets import snapshot as snapshots
 from gradient_operator.datasets.backend import ObstoreBackend
+from gradient_operator.datasets.entries import FileEntry, PackedAt, SegmentedAt
+from gradient_operator.datasets.layout import EMPTY_SHA256, segment_count, tree_digest
+from gradient_operator.datasets.manifest import ManifestReader, ManifestWriter
 from gradient_operator.datasets.restore import restore
 from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.store import BlobStore
@@ -95,3 +98,40 @@ def test_different_trees_have_different_ids(one: dict[bytes, Node], two: dict[by
         second = snapshot(store, make_tree(Path(name) / "two", two))
 
         assert (first.digest == second.digest) == (one == two)
+
+
+TRICKY = st.sampled_from(
+    [b'","s":5,"t":"f"}', b'\\","s":5,"t":"f","x":1}', b'{"d":"', b"\xff", b"\r", b"\xe2\x80\xa8"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.one_of(NAMES, TRICKY),
+        st.tuples(st.sampled_from([0, 1, 300, 5_000_000, 40_000_000]), st.booleans()),
+        max_size=8,
+    )
+)
+def test_places_read_in_a_hurry_are_those_read_with_care(
+    files: dict[bytes, tuple[int, bool]],
+) -> None:
+    store = new_store()
+    with ManifestWriter() as writer:
+        for number, (path, (size, executable)) in enumerate(sorted(files.items())):
+            digests = [f"{number:032x}{part:032x}" for part in range(segment_count(size))]
+            digest = digests[0] if digests else EMPTY_SHA256
+            if len(digests) > 1:
+                digest = tree_digest(bytes.fromhex("".join(digests)))
+            place = PackedAt("ab" * 32, number) if size < 1000 else SegmentedAt(tuple(digests))
+            entry = FileEntry(path, size, digest, executable)
+            writer.add(entry, place if size else None)
+        version = writer.store(store)
+
+    with ManifestReader.fetch(store, version.digest) as reader:
+        careful = [
+            (entry.digest, place)
+            for entry, place in reader.located()
+            if isinstance(entry, FileEntry) and isinstance(place, PackedAt)
+        ]
+        assert list(reader.packed()) == careful

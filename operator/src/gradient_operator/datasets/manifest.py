@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import mmap
+import re
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from gradient_operator.datasets.entries import (
     Entry,
     FileEntry,
     Locator,
+    PackedAt,
     decode_entry,
     decode_locator,
     encode_entry,
@@ -47,6 +49,10 @@ LONGEST_ENTRY: Final = 160 * 1024
 LONGEST_LOCATOR: Final = 16 * 1024 * 1024
 LARGEST_MANIFEST: Final = 2 * 1024**3
 _PIECE: Final = 128 * 1024
+_FILE_LINE: Final = re.compile(
+    rb'\{"d":"((?:t16:)?[0-9a-f]{64})",.*,"s":([0-9]{1,19}),"t":"f"(?:,"x":1)?\}\Z', re.DOTALL
+)
+_PACKED_LINE: Final = re.compile(rb'\{"in":"([0-9a-f]{64})","o":([0-9]{1,8})\}\Z')
 _WINDOW: Final = 8 * 1024 * 1024
 
 
@@ -232,6 +238,34 @@ class ManifestReader:
                     yield entry, None
             if next(lines, None) is not None:
                 raise ManifestError(f"The manifest {self.digest} has more locators than files.")
+
+    def packed(self) -> Iterator[tuple[str, PackedAt]]:
+        """Digests of the files in packs, and their places: `located` for those in a hurry.
+
+        Only what is given is read, and no rule about paths or their order is checked: for looking
+        up bytes, never for writing files.
+
+        Raises:
+            ManifestError: a line is malformed, or the locators do not fit the files.
+        """
+        with (
+            _decompressor(self._file, self._content_bytes + 1) as places,
+            _decompressor(self._file, 0) as content,
+        ):
+            locators = _lines(places, LONGEST_LOCATOR)
+            for line in _lines(content, LONGEST_ENTRY):
+                if not line:
+                    return
+                if not line.startswith(b'{"d":'):
+                    continue
+                found = _FILE_LINE.match(line)
+                if found is None:
+                    raise ManifestError(f"The manifest {self.digest} has a malformed entry.")
+                if found[2] == b"0":
+                    continue
+                place = _PACKED_LINE.match(next(locators, b""))
+                if place is not None:
+                    yield found[1].decode(), PackedAt(place[1].decode(), int(place[2]))
 
     def version(self) -> Version:
         """Read all entries and add up files and bytes."""

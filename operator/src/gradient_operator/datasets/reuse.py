@@ -10,14 +10,15 @@ import logging
 import struct
 from typing import TYPE_CHECKING, Final
 
-from gradient_operator.datasets.entries import FileEntry, PackedAt
+from gradient_operator.datasets.entries import PackedAt
 from gradient_operator.datasets.errors import BlobCorruptError, BlobMissingError
-from gradient_operator.datasets.layout import pack_key
+from gradient_operator.datasets.layout import is_digest, pack_key
 from gradient_operator.datasets.manifest import ManifestReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gradient_operator.datasets.entries import FileEntry
     from gradient_operator.datasets.store import BlobStore
 
 _log = logging.getLogger(__name__)
@@ -80,11 +81,11 @@ class ReuseIndex:
                 _log.warning("No files of version %s are reused: %s", digest, error)
 
     def _load(self, manifest: ManifestReader) -> None:
-        for entry, locator in manifest.located():
+        for digest, place in manifest.packed():
             if self._files >= MOST_FILES:
                 return
-            if isinstance(entry, FileEntry) and isinstance(locator, PackedAt):
-                self._add(bytes.fromhex(entry.digest), locator)
+            if is_digest(digest):
+                self._add(bytes.fromhex(digest), place)
 
     def _add(self, raw: bytes, locator: PackedAt) -> None:
         number = self._numbers.setdefault(locator.pack, len(self._packs))
