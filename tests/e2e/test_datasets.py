@@ -1,6 +1,8 @@
 """Dataset versions on a real S3 server: byte for byte, pinned, visible only on success."""
 
+import asyncio
 import hashlib
+import json
 import os
 import random
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, PODS
 from gradient_operator.workflow.references import version_id
 from tests.e2e.cluster import Cluster, script
+from tests.integration.operator.waiting import eventually
 
 
 def dataset(name: str) -> dict[str, Any]:
@@ -87,6 +90,41 @@ async def test_a_dataset_makes_the_round_trip_byte_for_byte(
     assert "odd-copy" in listed
     files = cluster.gradient("dataset", "files", "odd-copy").stdout
     assert "large" in files
+    assert cluster.gradient("dataset", "cat", "odd-copy", "sub/a b").stdout == "a b"
+    cluster.gradient("dataset", "get", "odd-copy", str(tmp_path / "part"), "sub", "tool")
+    parts = {path.name for path in (tmp_path / "part").iterdir()}
+    assert parts == {"sub", "tool"}
+    exported = cluster.gradient("dataset", "export", "odd", "s3://plain/odd", check=False)
+    assert exported.returncode == 1
+    assert "left out  dangling is a link" in exported.stderr
+    cluster.gradient("dataset", "import", "s3://plain/odd", "odd-plain")
+    assert "sub/a b" in cluster.gradient("dataset", "files", "odd-plain").stdout
+
+
+async def test_a_version_says_how_it_was_made(cluster: Cluster) -> None:
+    await cluster.start(
+        "told", {"make": script("echo 1 >/outputs/d/x", outputs={"d": dataset("told")})}
+    )
+    await cluster.succeeded("told")
+
+    async def told() -> dict[str, Any]:
+        words = ("dataset", "provenance", "told", "-o", "json")
+        done = await asyncio.to_thread(cluster.gradient, *words, check=False)
+        assert done.returncode == 0, done.stderr
+        statement: dict[str, Any] = json.loads(done.stdout)[0]["statement"]
+        return statement
+
+    predicate = (await eventually(told, seconds=60))["predicate"]
+    (main,) = predicate["buildDefinition"]["resolvedDependencies"]
+    (uploader,) = predicate["runDetails"]["builder"]["builderDependencies"]
+    (pod,) = (await cluster.pods("told")).values()
+    status = pod["status"]
+    image_of = {
+        item["name"]: item["imageID"].rpartition("sha256:")[2]
+        for item in (*status["containerStatuses"], *status["initContainerStatuses"])
+    }
+    found = {item["name"]: item["digest"]["sha256"] for item in (main, uploader)}
+    assert found == image_of
 
 
 async def test_versions_are_pinned_at_the_start_and_handed_on_exactly(cluster: Cluster) -> None:

@@ -129,6 +129,23 @@ async def test_all_that_is_known_of_the_making_is_kept():
     DatasetVersionSpec.model_validate(version["spec"])
 
 
+async def test_what_a_version_cannot_hold_is_left_out_and_counted():
+    api = MemoryApi()
+    read = {f"ns/dogs:{number:012}": SECOND for number in range(1_100)}
+    source = Source(
+        "ns", "run", "uid", "j", tuple(read), read, repository="x" * 2_000, revision="main"
+    )
+    await commit(api, source=source)
+    (version,) = api.all(DATASET_VERSIONS).values()
+    origin = DatasetVersionSpec.model_validate(version["spec"]).origin
+    assert (len(origin.inputs), len(origin.input_digests), origin.inputs_left_out) == (
+        1_024,
+        1_024,
+        76,
+    )
+    assert (origin.repository, origin.revision) == (None, "main")
+
+
 async def test_each_run_that_made_the_same_content_is_remembered_once():
     api = MemoryApi()
     for run in ("first", "second", "third", "second", "first"):

@@ -1,6 +1,6 @@
 """`GradientDataset`, `GradientDatasetVersion` and `GradientStorageProvider`."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -22,6 +22,8 @@ VersionId = Annotated[
 """The first 60 bits of the manifest's digest in base32, lower case."""
 
 
+MAX_READ: Final = 1_024
+"""Versions that the lineage of one names."""
 Duration = Annotated[str, StringConstraints(max_length=12, pattern=r"^[0-9]+[smhd]$")]
 """A number of seconds, minutes, hours or days, as `36h`, `30d`."""
 
@@ -165,15 +167,17 @@ class Origin(Model):
     )
     job: ShortText | None = None
     output: ShortText | None = None
-    inputs: Annotated[list[ShortText], Field(max_length=64)] = []
+    inputs: Annotated[list[ShortText], Field(max_length=MAX_READ)] = []
     """The dataset versions that the job read, as `namespace/dataset:version`."""
-    input_digests: Annotated[dict[ShortText, Digest], Field(max_length=64)] | None = None
+    input_digests: Annotated[dict[ShortText, Digest], Field(max_length=MAX_READ)] | None = None
     """The digests of these versions' manifests."""
+    inputs_left_out: int | None = Field(default=None, ge=0)
+    """How many more it read: jobs that gather from matrices may read thousands."""
     workflow: ShortText | None = None
     attempt: int | None = Field(default=None, ge=0)
     spec_digest: Digest | None = None
     """Of the run's spec without `cancel` and `cancelReason`; docs/data.md says how."""
-    repository: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+    repository: ShortText | None = None
     """The git repository that the workflow came from."""
     revision: ShortText | None = None
     """The commit there, or what names one."""

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gradient_operator import dataset_versions
 from gradient_operator.api import names
+from gradient_operator.api.datasets import MAX_READ
 from gradient_operator.api.times import format_time
 from gradient_operator.controllers.pinning import Pinned, StartRefused
 from gradient_operator.engine.model import JobRecord, OutputRecord, PodRecord
@@ -17,6 +18,9 @@ from gradient_operator.observability.metrics import Metrics
 from gradient_operator.pods.names import short_hash
 from gradient_operator.workflow.model import CompiledJob, DatasetInput, OutputInput
 from gradient_operator.workflow.references import DatasetReference, object_name
+
+_LONGEST: Final = 1_024
+"""Characters of a `ShortText`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,16 @@ class Source:
 
     def origin(self, output: str) -> dict[str, Any]:
         """As `spec.origin` holds it."""
+        read = self.inputs[:MAX_READ]
         known = {
-            "inputDigests": dict(self.input_digests),
+            "inputDigests": {name: d for name in read if (d := self.input_digests.get(name))},
+            "inputsLeftOut": len(self.inputs) - len(read),
             "workflow": self.workflow,
             "attempt": self.attempt,
             "specDigest": self.spec_digest,
-            "repository": self.repository,
-            "revision": self.revision,
+            # Whoever writes a file may write anything there: what is no address is left out.
+            "repository": self.repository if len(self.repository) <= _LONGEST else "",
+            "revision": self.revision if len(self.revision) <= _LONGEST else "",
             **(_of_pod(self.pod) if self.pod is not None else {}),
         }
         return {
@@ -52,7 +59,7 @@ class Source:
             "runUID": self.run_uid,
             "job": self.job,
             "output": output,
-            "inputs": list(self.inputs),
+            "inputs": list(read),
             **{name: value for name, value in known.items() if value},
         }
 

@@ -124,7 +124,9 @@ def _of_job(making: Making) -> dict[str, Any]:
         "buildDefinition": {
             "buildType": JOB_BUILD,
             "externalParameters": _known(parameters),
-            "internalParameters": _known({"attempt": origin.get("attempt")}),
+            "internalParameters": _known(
+                {key: origin.get(key) for key in ("attempt", "inputsLeftOut")}
+            ),
             "resolvedDependencies": [
                 *(image for image in images if image["name"] not in HELPERS),
                 *_inputs(origin),

@@ -111,13 +111,15 @@ async def find_version(cluster: Cluster, reference: DatasetReference) -> Found:
 
 async def list_versions(cluster: Cluster, object_name: str) -> list[dict[str, Any]]:
     """The `GradientDatasetVersion`s of a dataset, newest first."""
+    from gradient_operator.dataset_versions import created
+
     listed = await cluster.client.list_all(
         DATASET_VERSIONS,
         namespace=cluster.namespace,
         label_selector=f"{LABEL_DATASET}={label_value(object_name)}",
     )
     versions = [item for item in listed.items if item["spec"]["dataset"] == object_name]
-    versions.sort(key=lambda item: str(item["metadata"].get("creationTimestamp")), reverse=True)
+    versions.sort(key=lambda item: created(item["metadata"]), reverse=True)
     return versions
 
 

@@ -47,16 +47,17 @@ def versions_table(
     from gradient_operator.cli.output.console import safe
     from gradient_operator.cli.output.fitted import Column, fitted_table
     from gradient_operator.cli.output.text import ago, one_line, size
+    from gradient_operator.dataset_versions import created
 
     tags = _tags(dataset)
     specs = [item["spec"] for item in versions]
-    created = [parse_time(item["metadata"].get("creationTimestamp")) for item in versions]
+    made = [parse_time(created(item["metadata"])) for item in versions]
     return fitted_table(
         [
             Column(title="version", cells=[safe(spec["version"]) for spec in specs]),
             Column(title="size", cells=[Text(size(spec["bytes"])) for spec in specs]),
             Column(title="files", cells=[Text(str(spec["files"])) for spec in specs], drop=4),
-            Column(title="created", cells=[Text(ago(then, now)) for then in created], drop=1),
+            Column(title="created", cells=[Text(ago(then, now)) for then in made], drop=1),
             Column(
                 title="made by",
                 cells=[safe(_origin(spec.get("origin") or {})) for spec in specs],
