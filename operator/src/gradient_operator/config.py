@@ -1,16 +1,21 @@
 """The operator's configuration: one YAML file, checked at start, as a ConfigMap holds it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from gradient_operator.api.base import Model, ObjectName, Quantity, ShortText
 from gradient_operator.api.datasets import WebIdentity
 from gradient_operator.api.policy import Timeouts
 
 DEFAULT_PATH = Path("/etc/gradient/config.yaml")
+
+
+def _word(value: Any) -> Any:
+    """YAML 1.1 reads a bare `off` as false."""
+    return "off" if value is False else value
 
 
 class ConfigurationError(Exception):
@@ -58,6 +63,28 @@ class BlobCache(Model):
         str, StringConstraints(max_length=512, pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")
     ]
     size_limit: Quantity
+
+
+class HistorySettings(Model):
+    """What is kept of runs that have ended; a workflow's `policy.history` says it for its own.
+
+    Its newest ended run always stays. A run goes only once it is archived, or when
+    `archivePatienceDays` beyond `keepDays` have passed in vain.
+    """
+
+    keep_succeeded: int = Field(default=10, ge=1, le=10_000)
+    """Of each workflow."""
+    keep_failed: int = Field(default=10, ge=1, le=10_000)
+    """Of each workflow, with those that were cancelled."""
+    keep_days: float = Field(default=30, ge=0.01, le=3_650)
+    keep_minutes: float = Field(default=10, ge=0, le=1_440)
+    """No run goes that ended less ago."""
+    archive: Annotated[Literal["off", "records", "logs"], BeforeValidator(_word)] = "logs"
+    """What is kept in the default provider's bucket: the runs, or also the logs of their jobs."""
+    log_mebibytes: int = Field(default=10, ge=1, le=64)
+    """How much of the end of each log."""
+    archive_patience_days: float = Field(default=7, ge=0, le=365)
+    sweep_seconds: float = Field(default=60, gt=0.1, le=86_400)
 
 
 class NamespacePolicy(Model):
@@ -109,6 +136,7 @@ class OperatorConfig(Model):
     """How many jobs of a machine type may be under way at once in the whole cluster."""
     priority_classes: list[PriorityClass] = Field(default_factory=list)
     """Without one Pods have the cluster's default class, whatever their run's priority is."""
+    history: HistorySettings = HistorySettings()
     pod_finalizer: bool = True
     watch_namespace: ObjectName | None = None
     workers: int = Field(default=16, ge=1, le=256)

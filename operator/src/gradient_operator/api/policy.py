@@ -58,6 +58,15 @@ class Timeouts(JobTimeouts):
     which it was suspended does not count."""
 
 
+class HistoryPolicy(Open):
+    """How much is kept of a workflow's ended runs; what is not given is the operator's to say."""
+
+    keep_succeeded: int | None = Field(default=None, ge=1, le=10_000)
+    keep_failed: int | None = Field(default=None, ge=1, le=10_000)
+    """With those that were cancelled."""
+    keep_days: float | None = Field(default=None, ge=0.01, le=3_650)
+
+
 class JobPolicy(Open):
     """What holds for one job instead of what `policy` says of all."""
 

@@ -29,6 +29,7 @@ from gradient_operator.api.base import (
 )
 from gradient_operator.api.policy import (
     MAX_MINUTES,
+    HistoryPolicy,
     JobPolicy,
     OutOfMemoryPolicy,
     RetryPolicy,
@@ -253,6 +254,8 @@ class Policy(Open):
     """How long jobs may wait, start and run, and how long the whole run may take."""
     jobs: Annotated[dict[Name, JobPolicy], Field(max_length=MAX_JOBS)] = {}
     """What holds for single jobs instead, by their names; for all combinations of a matrix."""
+    history: HistoryPolicy | None = None
+    """How many ended runs of the workflow are kept, and for how long; its newest always is."""
     reuse: bool = False
     """Whether a job that would do the same as one of an earlier run of the namespace (same spec,
     image and inputs) takes that one's result instead of running."""

@@ -9,7 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from gradient_operator.api.names import GROUP, LABEL_ATTEMPT, LABEL_JOB, LABEL_RUN_UID
+from gradient_operator.api.names import (
+    CONTAINER_MAIN,
+    GROUP,
+    LABEL_ATTEMPT,
+    LABEL_JOB,
+    LABEL_RUN_UID,
+)
 from gradient_operator.cli.errors import CommandError, ExitCode
 from gradient_operator.cli.output.run_view import JobView, RunView, run_view
 from gradient_operator.cli.output.text import FINAL
@@ -73,8 +79,46 @@ async def print_logs(selection: Selection, target: Target) -> int:
     from gradient_operator.cli.cluster import connect
 
     async with connect(target) as cluster:
-        await Logs(cluster, selection, Printer()).run()
+        try:
+            await Logs(cluster, selection, Printer()).run()
+        except LogsGone as gone:
+            await _print_archived(cluster, selection, target, gone)
     return ExitCode.SUCCEEDED
+
+
+async def _print_archived(
+    cluster: Cluster, selection: Selection, target: Target, gone: LogsGone
+) -> None:
+    """Print what the archive has of the run's logs.
+
+    Raises:
+        LogsGone: it has nothing either, or cannot be read.
+    """
+    from gradient_operator.cli.archive import archived_run, read_logs
+
+    if selection.container != CONTAINER_MAIN:
+        raise gone
+    found = await archived_run(cluster, target, run=selection.run, missing=gone)
+    bases = {job.name: job.base for job in run_view(found.run).jobs}
+    chosen = {
+        log.job: log
+        for log in sorted(found.logs, key=lambda log: log.attempt)
+        if selection.job in {None, log.job, bases.get(log.job)}
+        and selection.attempt in (None, log.attempt)
+    }
+    if not chosen:
+        raise gone
+    printer = Printer(labelled=len(chosen) > 1)
+    texts = await read_logs(cluster, target, list(chosen.values()))
+    for log, text in zip(chosen.values(), texts, strict=True):
+        if log.truncated:
+            printer.remark(f"{log.job}: only the end of the log was archived")
+        for line in text.splitlines():
+            printer.line(log.job, line)
+
+
+class LogsGone(CommandError):
+    """The cluster has no such run, or no log of it any more; the archive may."""
 
 
 class Logs:
@@ -100,7 +144,10 @@ class Logs:
         Raises:
             CommandError: there is no such run or job, or no log of it is left.
         """
-        await self._look()
+        try:
+            await self._look()
+        except CommandError as missing:
+            raise LogsGone(str(missing)) from None
         self._check_job()
         self._printer.labelled = len(self._jobs()) > 1
         if self._wanted.follow:
@@ -108,7 +155,7 @@ class Logs:
             return
         pods = await self._pods()
         if not pods:
-            raise CommandError(self._nothing())
+            raise LogsGone(self._nothing())
         for pod in pods:
             await self._print(pod)
 

@@ -42,18 +42,18 @@ async def _follow(name: str, target: Target) -> int:
 
 
 async def _show(name: str, output: str, target: Target) -> int:
+    from gradient_operator.cli.archive import find_anywhere
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.output.console import emit, make_console
     from gradient_operator.cli.output.details import details
     from gradient_operator.cli.output.run_json import run_details
     from gradient_operator.cli.output.run_view import run_view
     from gradient_operator.cli.transfers import transfers
-    from gradient_operator.kube.resources import RUNS
 
     async with connect(target) as cluster:
-        run = await cluster.find(RUNS, name, hint="List them with 'gradient runs'.")
+        run, archived = await find_anywhere(cluster, target, name)
         models = await _models(cluster, run)
-        view, now = run_view(run), time.time()
+        view, now = run_view({**run, "archived": archived}), time.time()
         moving = await transfers(cluster, view.jobs)
     if output == "json":
         click.echo(json.dumps(run_details(view, models=models, moving=moving, now=now), indent=2))

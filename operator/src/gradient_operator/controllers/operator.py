@@ -12,12 +12,14 @@ from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers import rim, run_claims
 from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_watch import DatasetWatch
+from gradient_operator.controllers.history import History
 from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.controllers.places import PlaceKeeper
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.run_archive import RunArchive
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout, StorageProbe
@@ -167,6 +169,17 @@ class Operator:
             namespace=watched,
             changed=self._mirror.note if self._mirror is not None else None,
         )
+        self._archive = (
+            RunArchive(client, DefaultStore(storage).impatient, config.history, metrics)
+            if storage is not None and config.history.archive != "off"
+            else None
+        )
+        self._history = History(
+            services,
+            runs=self._runs.items,
+            workflows=self._rim.workflows,
+            archive=self._archive,
+        )
         self._count_runs()
 
     def _demand_leadership(self) -> None:
@@ -197,6 +210,8 @@ class Operator:
         for key in self._run_controller.turns.changed(old, new):
             self._queue.add(key)
         self._results.changed(old, new)
+        if self._archive is not None:
+            self._archive.changed(old, new)
         self._datasets.run_changed(old, new)
 
     def _storage_changed(self, endpoint: str) -> None:
@@ -259,6 +274,9 @@ class Operator:
         group.create_task(self._until_answered(self._release_claims), name="claims")
         if self._mirror is not None:
             group.create_task(self._mirror.run(), name="mirror")
+        if self._archive is not None:
+            group.create_task(self._archive.run(), name="archive")
+        group.create_task(self._history.run(), name="history")
         group.create_task(self._releaser.run(), name="releases")
         for queue, workers in ((self._queue, self._config.workers), (self._writes, WRITERS)):
             for number in range(workers):

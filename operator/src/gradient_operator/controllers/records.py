@@ -141,6 +141,7 @@ class RunView:
     spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
     status: Mapping[str, Any] = field(default_factory=dict, compare=False)
     created_at: float | None = None
+    finished_at: float | None = None
     results: Mapping[str, str] = field(default_factory=dict)
     """Of an ended run with `policy.reuse`: its jobs that succeeded, by their keys."""
 
@@ -193,6 +194,7 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         spec={} if ended else spec,
         status={} if ended else status,
         created_at=parse_time(metadata.get("creationTimestamp")),
+        finished_at=parse_time(status.get("finishedAt")) if ended else None,
         results=_results(status) if ended and _reuses(spec) else {},
     )
 

@@ -112,6 +112,11 @@ class Metrics:
         "Failed attempts to mirror names and tags of datasets into the bucket, for recovery."
     )
 
+    history_deleted_runs_total: Counter = _counter("Ended runs deleted by the limits of history.")
+    archived_runs_total: Counter = _counter("Ended runs written into the archive.")
+    archive_failures_total: Counter = _counter("Failed attempts to archive a run.")
+    archive_waiting_runs: Gauge = _gauge("Runs beyond the limits that stay until archived.")
+
     storage_objects: Gauge = _gauge(
         "Objects in a bucket at its last collection, by state.", "namespace", "provider", "state"
     )

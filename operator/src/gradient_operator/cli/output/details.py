@@ -84,7 +84,7 @@ def hints(run: RunView) -> Iterator[tuple[str, str]]:
     elif run.jobs:
         follow = "" if run.final else " -f"
         yield f"gradient logs {run.name}{place}{follow}", "the logs of its jobs"
-    if run.phase in {"Failed", "Cancelled"} and run.jobs:
+    if run.phase in {"Failed", "Cancelled"} and run.jobs and not run.archived:
         yield f"gradient rerun {run.name} --failed{place}", "go on, keeping what succeeded"
     if not run.final:
         yield f"gradient show {run.name}{place} -f", "follow it"

@@ -17,6 +17,7 @@ def run_summary(run: RunView, now: float) -> dict[str, Any]:
         "namespace": run.namespace,
         "workflow": run.workflow,
         "rerunOf": run.rerun_of,
+        "archived": run.archived,
         "phase": run.phase,
         "progress": run.progress,
         "message": run.message,

@@ -45,6 +45,8 @@ def runs_table(runs: Sequence[RunView], *, now: float, width: int) -> Table:
 
 def run_state(run: RunView) -> Text:
     """Phase of a run with its mark; `Cancelling` until the operator has stopped its jobs."""
+    if run.archived:
+        return state(run.phase, f"{run.phase} (archived)")
     return state(run.phase, "Cancelling" if run.cancelling and not run.final else "")
 
 

@@ -84,6 +84,8 @@ class RunView:
     started_at: float | None = None
     finished_at: float | None = None
     cancelling: bool = False
+    archived: bool = False
+    """Whether the cluster has forgotten it: this is what the archive has."""
     rerun_of: str = ""
     """The earlier run that this one does again."""
     deleting: bool = False
@@ -121,6 +123,7 @@ def run_view(run: Mapping[str, Any]) -> RunView:
         started_at=parse_time(status.get("startedAt")),
         finished_at=parse_time(status.get("finishedAt")),
         cancelling=bool(spec.get("cancel")),
+        archived=bool(run.get("archived")),
         rerun_of=(spec.get("rerunOf") or {}).get("name") or "",
         deleting="deletionTimestamp" in metadata,
         seen=bool(status),
