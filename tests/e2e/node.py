@@ -4,7 +4,9 @@ Only a cluster whose nodes are this machine's processes has them; elsewhere the 
 them say so and are skipped.
 """
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -65,11 +67,18 @@ def kill_kubelet(node: Node) -> None:
     process_table(REAL).stop([f"kubelet-{node.name}"], grace=0)
 
 
-def start_kubelet(node: Node) -> None:
-    """Start the kubelet, and wait until its node is ready and has its GPUs."""
+def start_kubelet(node: Node, **settings: object) -> None:
+    """Start the kubelet, and wait until its node is ready and has its GPUs.
+
+    `settings` go over those of its configuration, for this start only.
+    """
     table = process_table(REAL)
     since = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    table.start(kubelet_component(REAL, node))
+    component = kubelet_component(REAL, node)
+    if settings:
+        path = REAL.node_folder(node) / "kubelet.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    table.start(component)
     wait_until(
         lambda: is_ready(Api(REAL), node, since),
         what=f"node {node.name} is ready",
@@ -77,3 +86,15 @@ def start_kubelet(node: Node) -> None:
         meanwhile=lambda: table.require(f"kubelet-{node.name}"),
     )
     simulate_gpus(REAL)
+
+
+def evict_below(node: Node, *, spare: int) -> None:
+    """Have the node evict as soon as its disk has `spare` bytes less than now."""
+    free = shutil.disk_usage(REAL.node_folder(node)).free
+    kill_kubelet(node)
+    start_kubelet(
+        node,
+        evictionHard={"nodefs.available": str(free - spare)},
+        evictionPressureTransitionPeriod="1s",
+        volumeStatsAggPeriod="2s",
+    )

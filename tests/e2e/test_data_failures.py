@@ -142,7 +142,7 @@ async def storage_goes_away_during_the_upload(place: Place, run: str) -> None:
 async def storage_is_away_for_longer_than_the_grace(place: Place, run: str) -> None:
     """The attempt has failed; the next one waits for the storage and does not use up retries."""
     await place.gate(run, "hold")
-    await place.begin(run, policy={"uploadSeconds": 12, "infraRetries": 1})
+    await place.begin(run, policy={"uploadSeconds": 40, "infraRetries": 1})
     await place.in_phase(run, "Uploading")
     await place.gate(run, "down")
     record = await place.job(run, lambda job: job.get("infraFailures") == 1)

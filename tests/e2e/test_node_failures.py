@@ -15,7 +15,7 @@ from gradient_operator.kube.resources import INSTANCE_TYPES, NODES, PODS
 from hack.cluster.profile import Node
 from tests.e2e.cluster import Cluster, Seen
 from tests.e2e.gate import Place
-from tests.e2e.node import kill_kubelet, require_local, send, start_kubelet
+from tests.e2e.node import evict_below, kill_kubelet, require_local, send, start_kubelet
 from tests.e2e.side_by_side import Scenario, chosen, playing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -113,6 +113,24 @@ async def node_without_storage(place: Place) -> tuple[Node, str]:
     return require_local(next(name for name in names if name != other)), other
 
 
+async def node_runs_out_of_disk(place: Place, run: str) -> None:
+    """The kubelet takes the Pod that uses most, and gives it a second: nothing is uploaded."""
+    fills = 'test "$GRADIENT_ATTEMPT" = 2 || { fallocate -l 2G /outputs/d/y; say wait; }; say mark'
+    node, _ = await node_without_storage(place)
+    async with ONE_AT_A_TIME, movable_machine(place, node.name, f"{run}-here") as machine:
+        try:
+            await asyncio.to_thread(evict_below, node, spare=1 << 30)
+            await place.begin(run, fills, machine=machine)
+            record = await place.job(run, lambda job: job.get("infraFailures") == 1)
+        finally:
+            kill_kubelet(node)
+            await asyncio.to_thread(start_kubelet, node)
+        assert record["reason"] == "Evicted"
+        assert "low on resource: ephemeral-storage" in record["message"]
+        await place.ended(run, "Succeeded", attempt=2, infraFailures=1)
+        assert await place.times_run(run) == 2
+
+
 async def node_is_lost(place: Place, run: str) -> None:
     """One job dies with its node, one uploads on unseen: both are run again, and count once."""
     uploads = f"{run}-uploading"
@@ -152,6 +170,7 @@ async def node_is_lost(place: Place, run: str) -> None:
 
 SCENARIOS: list[Scenario] = [
     kubelet_is_killed_during_the_upload,
+    node_runs_out_of_disk,
     node_is_lost,
     operator_is_away_when_the_job_ends,
 ]
