@@ -1,0 +1,46 @@
+"""What is remembered of actions, so that they are carried out once and not forgotten."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from gradient_operator.controllers.run_apply import Applier
+from gradient_operator.datasets.errors import StorageUnavailableError
+from gradient_operator.engine.model import AbortUpload
+from gradient_operator.kube.errors import KubeError
+
+ABORT = (AbortUpload("train", "uid-1"),)
+
+
+class Store:
+    """A bucket that is away at first."""
+
+    def __init__(self):
+        self.away = True
+        self.marks = []
+
+    async def abort(self, pod_uid):
+        if self.away:
+            raise StorageUnavailableError("It does not answer.")
+        self.marks.append(pod_uid)
+
+
+def applier(store):
+    services = SimpleNamespace(is_leader=lambda: True)
+    return Applier(services=services, bucket=None, handout=None, store=store)
+
+
+async def test_an_upload_is_told_to_stop_when_the_storage_is_back_and_only_once():
+    store, state = Store(), SimpleNamespace(provider=None, aborted=set())
+    with pytest.raises(KubeError, match="cannot tell an uploader to stop"):
+        await applier(store).apply(state, ABORT)
+    store.away = False
+    await applier(store).apply(state, ABORT)
+    await applier(store).apply(state, ABORT)
+    assert store.marks == ["uid-1"]
+
+
+async def test_the_bucket_of_a_namespace_is_left_alone():
+    store, state = Store(), SimpleNamespace(provider="ours", aborted=set())
+    await applier(store).apply(state, ABORT)
+    assert store.marks == []
