@@ -53,6 +53,7 @@ def pod(main: str, sidecar: str, *, grace: int = 60, more: int = 0) -> Seen:
     }
 
 
+UNTIL_LET_GO = "until test -e /go; do sleep 0.2; done; exit 0"
 DEAF = "trap '' TERM; sleep 90"
 PODS_OF: dict[str, Seen] = {
     "both-end-well": pod("exit 0", after(1, "exit 0")),
@@ -62,8 +63,8 @@ PODS_OF: dict[str, Seen] = {
     "sidecar-is-too-slow": pod("exit 0", after(30, "exit 0"), grace=3),
     "message-is-cut": pod(LONG, after(0, "exit 0"), more=3),
     "deleted-while-main-runs": pod(DEAF, after(40, "exit 0")),
-    "deleted-twice": pod("trap '' TERM; sleep 25", after(0, "exit 0"), grace=600),
-    "deleted-during-upload": pod("exit 0", after(20, "exit 0")),
+    "deleted-twice": pod(f"trap '' TERM; {UNTIL_LET_GO}", after(0, "exit 0"), grace=600),
+    "deleted-during-upload": pod("exit 0", after(0, UNTIL_LET_GO), grace=600),
 }  # fmt: skip
 
 
@@ -154,21 +155,29 @@ async def test_a_deletion_with_a_grace_of_its_own_ends_a_deaf_main(cluster: Clus
     assert await gone(cluster, "deleted-while-main-runs") - at < 30, "not the 90 s of main"
 
 
-async def test_a_second_deletion_with_less_grace_changes_nothing(cluster: Cluster) -> None:
-    """The object says that it is due; the kubelet waits as the first request said."""
-    seen = await running(cluster, "deleted-twice", "main")
-    await delete(cluster, "deleted-twice", 600)
-    await delete(cluster, "deleted-twice", 2)
+async def ends_by_itself(cluster: Cluster, name: str, container: str) -> Seen:
+    """How a container ends that is let go well after its Pod was due; and its Pod then."""
+    await asyncio.sleep(8)
+    words = ("exec", name, "-c", container, "--", "touch", "/go")
+    await asyncio.to_thread(cluster.kubectl, *words)
     last: list[Seen] = []
 
-    def main_ended(item: Seen) -> bool:
+    def has_ended(item: Seen) -> bool:
         last.append(item)
-        return "terminated" in state(item, "main")
+        return "terminated" in state(item, container)
 
-    await cluster.until(PODS, "deleted-twice", main_ended)
-    assert last[-1]["metadata"]["deletionGracePeriodSeconds"] == 2
-    assert state(last[-1], "main")["terminated"]["exitCode"] == 0, "main ended by itself"
-    assert seen["metadata"]["uid"] == last[-1]["metadata"]["uid"]
+    await cluster.until(PODS, name, has_ended)
+    assert state(last[-1], container)["terminated"]["exitCode"] == 0, "it was not killed"
+    return last[-1]
+
+
+async def test_a_second_deletion_with_less_grace_changes_nothing(cluster: Cluster) -> None:
+    """The object says that it is due; the kubelet waits as the first request said."""
+    await running(cluster, "deleted-twice", "main")
+    await delete(cluster, "deleted-twice", 600)
+    await delete(cluster, "deleted-twice", 2)
+    seen = await ends_by_itself(cluster, "deleted-twice", "main")
+    assert seen["metadata"]["deletionGracePeriodSeconds"] == 2
 
 
 async def test_a_deletion_does_not_shorten_what_the_sidecar_does_after_main(
@@ -178,11 +187,4 @@ async def test_a_deletion_does_not_shorten_what_the_sidecar_does_after_main(
         PODS, "deleted-during-upload", lambda item: "terminated" in state(item, "main")
     )
     await delete(cluster, "deleted-during-upload", 2)
-    last: list[Seen] = []
-
-    def sidecar_ended(item: Seen) -> bool:
-        last.append(item)
-        return "terminated" in state(item, "sidecar")
-
-    await cluster.until(PODS, "deleted-during-upload", sidecar_ended)
-    assert state(last[-1], "sidecar")["terminated"]["exitCode"] == 0
+    await ends_by_itself(cluster, "deleted-during-upload", "sidecar")
