@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,9 @@ class Limits:
     hash: float
     put: float
     get: float
+
+
+NO_LIMITS: Final = Limits(math.nan, math.nan, math.nan)
 
 
 def measure_limits(server: S3Server, keys: Path, root: Path, size: int) -> Limits:

@@ -155,7 +155,9 @@ def _remarks(found: Found) -> Iterator[str]:
         ("down", lambda turn: turn.down.seconds, lambda limits: max(limits.hash, limits.get)),
     ):
         mine = _median(pick(turn) for turn in ours)
-        line = f"{word}: {_median(map(limit, found.limits)) / mine:.2f} of the limit"
+        line = f"{word}: {mine:.2f} s"
+        if not found.load.ours_only:
+            line += f", {_median(map(limit, found.limits)) / mine:.2f} of the limit"
         times = {client: _median(map(pick, found.of(client))) for client in others}
         if times:
             best = min(times, key=times.__getitem__)
@@ -168,6 +170,8 @@ def _remarks(found: Found) -> Iterator[str]:
         f"again, of the first upload's {first:.2f} s: {again / first:.0%} in a Pod "
         f"({again:.2f} s), {put / first:.0%} by `gradient dataset put` ({put:.2f} s)"
     )
+    if found.load.ours_only:
+        return
     yield (
         f"limits: SHA-256 {_median(limits.hash for limits in found.limits):.2f} s, bare PUT "
         f"{_median(limits.put for limits in found.limits):.2f} s, bare GET "

@@ -34,7 +34,14 @@ def storage():
 def shared_operator(installed, namespace, tmp_path_factory, storage):
     """The module's operator has a default provider."""
     folder = tmp_path_factory.mktemp("operator")
-    process = OperatorProcess(installed, namespace, folder, storage=storage.provider(folder))
+    cache = {"path": "/var/lib/gradient-cache", "sizeLimit": "10Gi"}
+    process = OperatorProcess(
+        installed,
+        namespace,
+        folder,
+        storage=storage.provider(folder),
+        namespacePolicy={"blobCache": cache},
+    )
     process.start()
     yield process
     process.stop()
@@ -44,7 +51,9 @@ def message(pod, **strings):
     """What an uploader says that has uploaded one dataset."""
     outputs = {"model": {"digest": DIGEST, "bytes": 7, "files": 2}}
     reference = f"runs/{pod['metadata']['uid']}/result.json"
-    return {"v": 1, "outputs": outputs, "strings": strings, "ref": reference}
+    moved = {"bytes": 7, "files": 2, "seconds": 0.5}
+    body = {"v": 1, "outputs": outputs, "strings": strings, "ref": reference}
+    return body | {"transfer": moved}
 
 
 def train(name, dataset):
@@ -88,6 +97,25 @@ async def test_a_version_appears_with_the_success_of_its_job(operator, team, kub
     assert outputs["accuracy"] == {"value": "0.93"}
     secret = await team.client.get(SECRETS, name="gradient-storage", namespace=team.namespace)
     assert set(secret["data"]) == {"accessKeyId", "secretAccessKey"}
+
+
+async def test_who_fetches_has_the_cache_of_its_node_and_what_moved_is_counted(
+    operator, team, kubelet
+):
+    builder = train("a", team.name("data")).job("b").on(MACHINE).needs("a")
+    run = await team.start(builder.takes("m", "a.outputs.model"))
+    first = await kubelet.pod("a")
+    await kubelet.run(first)
+    await kubelet.upload(first, message(first))
+    second = await kubelet.pod("b")
+    assert not any("hostPath" in volume for volume in first["spec"]["volumes"])
+    (path,) = [
+        volume["hostPath"]["path"] for volume in second["spec"]["volumes"] if "hostPath" in volume
+    ]
+    assert path.startswith(f"/var/lib/gradient-cache/{team.namespace}-")
+    await kubelet.run(second)
+    await team.ended(run, "Succeeded")
+    assert await operator.metric("transfer_bytes_total", direction="upload") >= 7
 
 
 async def test_a_provider_with_a_web_identity_gives_a_token_to_helpers_alone(
