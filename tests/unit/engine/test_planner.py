@@ -1,29 +1,18 @@
 """The whole next step of a run, from what is recorded and what is seen."""
 
-from dataclasses import replace
-
-import pytest
-
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine.model import (
     AbortUpload,
-    CommitOutputs,
     CreatePod,
     DeletePod,
     FailureClass,
     JobPhase,
     JobRecord,
     OutputRecord,
-    ReadResult,
-    RegisterModel,
     RunPhase,
-    UploadResult,
-    VolumeRecord,
 )
 from gradient_operator.engine.planner import plan
-from gradient_operator.workflow.references import version_id
 from tests.builders import (
-    DIGEST,
     diamond,
     done_job,
     ended,
@@ -240,169 +229,6 @@ class TestFailing:
         assert found.failures[0][1].reason == "UploadTimeout"
 
 
-STORED = {
-    "a dataset output": (make_workflow().job("a").makes("d", "dataset", "cats"), {}),
-    "a string output": (make_workflow().job("a").makes("s", "string"), {}),
-    "a copied volume": (
-        make_workflow().job("a").makes("v", "volume"),
-        {"a.v": VolumeRecord("Copy", "")},
-    ),
-    "a dataset input": (
-        make_workflow().job("a").takes("d", {"type": "dataset", "with": {"ref": "cats"}}),
-        {},
-    ),
-}  # fmt: skip
-
-
-class TestObstacles:
-    def test_an_unknown_machine_type_is_waited_for(self):
-        found = look(make_workflow().job("a").on("c4").compile())
-        assert found.actions == ()
-        assert found.ledger["a"].reason == "UnknownInstanceType"
-        assert found.ledger["a"].message == (
-            "machine type 'c4' is not known; did you mean 'C4'? "
-            "List them: kubectl get gradientinstancetypes"
-        )
-
-    def test_it_starts_when_the_type_comes(self):
-        ledger = {"a": JobRecord(reason="UnknownInstanceType", message="not known")}
-        found = look(single(), ledger=ledger)
-        assert found.actions == (CreatePod("a", 1),)
-        assert found.ledger["a"].message is None
-
-    def test_a_volume_waits_until_all_its_users_can_be_placed(self):
-        builder = make_workflow().job("a").makes("v", "volume")
-        found = look(builder.compile())
-        assert (found.actions, found.ledger["a"].reason) == ((), "UnknownInstanceType")
-
-    @pytest.mark.parametrize(("builder", "volumes"), STORED.values(), ids=STORED)
-    def test_storage_that_does_not_answer_holds_jobs_back(self, builder, volumes):
-        found = look(builder.compile(), volumes=volumes, storage_problem="S3 is away")
-        assert found.actions == ()
-        assert found.ledger["a"].reason == "StorageUnavailable"
-        assert found.message == "job a waits: S3 is away"
-
-    def test_jobs_that_need_no_storage_go_on(self):
-        builder = make_workflow().job("a").makes("v", "volume").takes(
-            "s", {"type": "string", "with": {"value": "x"}}
-        )  # fmt: skip
-        volumes = {"a.v": VolumeRecord("ReadWriteOnce", "", "claim")}
-        found = look(builder.compile(), volumes=volumes, storage_problem="S3 is away")
-        assert found.actions == (CreatePod("a", 1),)
-
-    @pytest.mark.parametrize(
-        ("output", "held"),
-        [(OutputRecord(value="x"), False), (OutputRecord(ref="runs/u/result.json"), True)],
-        ids=["a short string travels with the Pod", "a long one is fetched"],
-    )
-    def test_a_string_from_another_job_needs_storage_only_if_it_is_long(self, output, held):
-        builder = make_workflow().job("b").makes("s", "string").job("a").needs("b")
-        workflow = builder.takes("s", "b.outputs.s").compile()
-        ledger = {"b": done_job(outputs={"s": output})}
-        found = look(workflow, ledger=ledger, storage_problem="S3 is away")
-        assert (found.actions == ()) is held
-
-    def test_an_upload_that_waits_for_storage_says_so(self):
-        pod = make_pod(main=ended(0, at=900), has_uploader=True, uploader=running())
-        found = look(single(), pod, storage_problem="S3 is away")
-        assert found.ledger["a"].reason == "StorageUnavailable"
-
-    def test_inputs_that_wait_for_storage_say_so(self):
-        found = look(single(), make_pod(fetch=running()), storage_problem="S3 is away")
-        assert found.ledger["a"].reason == "StorageUnavailable"
-
-    def test_a_pod_that_was_refused_is_tried_again_with_the_reason_shown(self):
-        found = look(single(), problems={"a": "exceeded quota"})
-        assert found.actions == (CreatePod("a", 1),)
-        assert (found.ledger["a"].reason, found.ledger["a"].message) == (
-            "QuotaExceeded", "exceeded quota",
-        )  # fmt: skip
-
-
-class TestOutputs:
-    workflow = (
-        make_workflow()
-        .job("a").makes("model", "dataset", "cats").makes("acc", "string").makes("out", "string")
-        .compile()
-    )  # fmt: skip
-    pod = make_pod(phase="Succeeded", main=ended(0), has_uploader=True, uploader=ended(0, at=101))
-    version = OutputRecord(digest=DIGEST, bytes=3, files=1)
-    result = UploadResult(outputs={"model": version, "acc": OutputRecord(value="0.9")})
-
-    def look(self, **changes):
-        return look(self.workflow, self.pod, **{"results": {self.pod.uid: self.result}, **changes})
-
-    def test_a_version_is_committed_before_the_job_counts_as_succeeded(self):
-        found = self.look()
-        assert found.actions == (CommitOutputs("a", self.pod.uid, {"model": self.version}),)
-        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.UPLOADING, "Committing")
-
-    def test_then_the_outputs_stand_in_the_record(self):
-        found = self.look(committed=frozenset({self.pod.uid}))
-        assert found.actions == ()
-        record = found.ledger["a"]
-        assert (record.phase, record.reason, record.exit_code) == (P.SUCCEEDED, None, 0)
-        assert record.outputs == {
-            "model": replace(self.version, version=f"cats:{version_id(DIGEST)}"),
-            "acc": OutputRecord(value="0.9"),
-        }
-
-    def test_outputs_that_were_never_declared_are_dropped(self):
-        outputs = {"model": self.version, "other": OutputRecord(value="x")}
-        results = {self.pod.uid: UploadResult(outputs=outputs)}
-        found = self.look(results=results, committed=frozenset({self.pod.uid}))
-        assert set(found.ledger["a"].outputs) == {"model"}
-
-    def test_a_result_without_a_declared_dataset_is_a_failed_upload(self):
-        result = UploadResult(outputs={"acc": OutputRecord(value="0.9")})
-        found = self.look(results={self.pod.uid: result})
-        assert found.failures[0][1].message == "the uploader says nothing of the output 'model'"
-
-    def test_a_record_without_news_is_not_made_anew(self):
-        first = look(single(), make_pod(main=running()))
-        again = look(single(), make_pod(main=running()), ledger=first.ledger)
-        assert again.ledger["a"] is first.ledger["a"]
-
-    def test_a_result_that_did_not_fit_is_read_first(self):
-        found = self.look(results={self.pod.uid: UploadResult(truncated=True)})
-        assert found.actions == (ReadResult("a", self.pod.uid),)
-        assert found.ledger["a"].phase is P.UPLOADING
-
-    def test_outputs_that_cannot_be_committed_fail_the_job(self):
-        result = UploadResult(error="must exist", reason="CommitRefused", refused=True)
-        found = self.look(results={self.pod.uid: result})
-        assert (found.ledger["a"].phase, found.ledger["a"].reason) == (P.FAILED, "CommitRefused")
-
-
-class TestModel:
-    workflow = (
-        make_workflow().job("m").uses("create-model@v1", name="m", type="Custom")
-        .takes("model", {"type": "dataset", "with": {"ref": "d"}}).makes("model-id", "string")
-        .compile()
-    )  # fmt: skip
-
-    def test_the_operator_registers_it_without_a_pod(self):
-        assert look(self.workflow).actions == (RegisterModel("m"),)
-
-    def test_its_id_becomes_the_output(self):
-        found = look(self.workflow, models={"m": "m-abc"})
-        record = found.ledger["m"]
-        assert record.phase is P.SUCCEEDED
-        assert record.outputs == {"model-id": OutputRecord(value="m-abc")}
-        assert (record.started_at, record.finished_at) == (NOW, NOW)
-
-    def test_a_refusal_is_shown_and_tried_again(self):
-        found = look(self.workflow, problems={"m": "forbidden"})
-        assert found.actions == (RegisterModel("m"),)
-        assert (found.ledger["m"].reason, found.ledger["m"].message) == (
-            "ModelRefused",
-            "forbidden",
-        )
-
-    def test_it_needs_no_machine(self):
-        assert look(self.workflow, instance_types={}).actions == (RegisterModel("m"),)
-
-
 class TestCancel:
     def cancel(self, *pods, workflow=None, **changes):
         return look(workflow or single(), *pods, cancel=True, **changes)
@@ -466,12 +292,6 @@ class TestCancel:
     def test_a_job_that_has_ended_well_has_succeeded(self):
         found = self.cancel(succeeded_pod())
         assert (found.ledger["a"].phase, found.phase) == (P.SUCCEEDED, RunPhase.SUCCEEDED)
-
-    def test_a_commit_that_has_begun_is_brought_to_its_end(self):
-        outputs = TestOutputs()
-        found = outputs.look(cancel=True)
-        assert found.actions == (CommitOutputs("a", outputs.pod.uid, {"model": outputs.version}),)
-        assert found.phase is RunPhase.RUNNING
 
     def test_a_job_that_failed_before_stays_failed(self):
         workflow = make_workflow().job("a").job("b").compile()
