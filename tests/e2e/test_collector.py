@@ -1,7 +1,10 @@
 """The collector as its CronJob runs it, and a cluster's datasets brought back from the bucket."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, STORAGE_PROVIDERS
 from tests.e2e.cluster import Cluster, Seen, command, script
@@ -31,6 +34,12 @@ def output(name: str) -> dict[str, Any]:
 
 def system(*words: str, text: str | None = None) -> str:
     return command(["kubectl", "-n", SYSTEM, *words], text=text).stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_what_has_no_namespace(together: str) -> Iterator[None]:
+    yield
+    system("delete", "job,clusterrolebinding", together, "--ignore-not-found")
 
 
 async def start(cluster: Cluster) -> None:
@@ -200,7 +209,6 @@ async def test_the_nightly_collection_runs_and_is_told_in_metrics(shared: Cluste
     shown = metrics()
     assert shown[gauge("collection_failed", SYSTEM, "default")] == 0
     assert shown[gauge("objects", SYSTEM, "default", state="reachable")] >= 0
-    system("delete", "job", shared.namespace)
 
 
 async def test_datasets_come_back_from_the_bucket_alone(shared: Cluster, tmp_path: Any) -> None:
