@@ -9,8 +9,6 @@ import socket
 import sys
 from pathlib import Path
 
-import uvloop
-
 from gradient_operator.config import DEFAULT_PATH, ConfigurationError, OperatorConfig, load_config
 from gradient_operator.controllers.operator import Operator
 from gradient_operator.kube.client import KubeClient
@@ -37,7 +35,7 @@ def main() -> None:
     describe_build(metrics)
     code = 0
     try:
-        uvloop.run(_run(config, metrics, arguments.kubeconfig))
+        asyncio.run(_run(config, metrics, arguments.kubeconfig))
     except CredentialsError as error:
         logger.error("no access to a cluster: %s", error)  # noqa: TRY400 - the sentence says it all
         code = 1

@@ -1,6 +1,7 @@
 """When a run's status is written: its end at once, all else at most once a second."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.run_state import RunState, identity_of
-from gradient_operator.controllers.run_writer import StatusWriter
+from gradient_operator.controllers.run_writer import PAUSE, RATE, StatusWriter
 from gradient_operator.controllers.runs_under_way import list_under_way
 from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
 from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
@@ -120,6 +121,26 @@ async def test_what_happens_before_the_end_is_written_together(scene):
     scene.go(RunPhase.RUNNING, a=JobPhase.FAILED)
     scene.writer.ask(RUN, scene.state)
     assert scene.queue.depth == 0
+
+
+@pytest.mark.looptime
+async def test_in_a_crowd_news_waits_longer_but_an_end_does_not(scene):
+    for number in range(int(5 * RATE)):
+        scene.queue.add_after(Key("status", "ns", f"other-{number}"), 60.0)
+    scene.go(RunPhase.RUNNING, a=JobPhase.RUNNING)
+    scene.state.written_at = time.monotonic() - 2 * PAUSE
+    scene.writer.ask(RUN, scene.state)
+    assert scene.queue.depth == 0
+    scene.go(RunPhase.SUCCEEDED)
+    scene.writer.ask(RUN, scene.state)
+    assert await scene.queue.get() == STATUS
+
+
+async def test_alone_news_of_a_second_ago_is_due(scene):
+    scene.go(RunPhase.RUNNING, a=JobPhase.RUNNING)
+    scene.state.written_at = time.monotonic() - 2 * PAUSE
+    scene.writer.ask(RUN, scene.state)
+    assert await scene.queue.get() == STATUS
 
 
 async def test_only_what_has_changed_is_sent(scene):

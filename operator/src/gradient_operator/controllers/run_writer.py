@@ -25,6 +25,11 @@ PAUSE: Final = 1.0
 FIRST_PAUSE: Final = 0.5
 """Seconds that a new run's first write waits: a run of one short job then needs only one."""
 
+RATE: Final = 50.0
+"""Statuses of all runs, ends apart, that are written in a second: in a crowd each waits longer."""
+LONGEST: Final = 15.0
+"""Seconds that news waits at most, however large the crowd is."""
+
 
 class StatusWriter:
     """Looks after the statuses of the runs in `states`; `queue` is its own, of their keys."""
@@ -50,10 +55,11 @@ class StatusWriter:
         if state.phase.final:
             self._queue.add(key, urgent=True)
             return
-        now = time.monotonic()
+        now, crowd = time.monotonic(), min(self._queue.delayed / RATE, LONGEST)
         if state.written_at == float("-inf"):
             state.written_at = now - PAUSE + FIRST_PAUSE
-        self._queue.add_after(key, state.written_at + PAUSE - now)
+        due = max(state.written_at + PAUSE, now + crowd if crowd > PAUSE else now)
+        self._queue.add_after(key, due - now)
 
     async def reconcile(self, key: Key) -> None:
         """Write what a run's status lacks, and let the Pods go whose results it holds then.

@@ -80,6 +80,11 @@ class KeyedQueue(Generic[K]):
         """How many keys wait for a worker; those that a worker has do not count."""
         return len(self._waiting)
 
+    @property
+    def delayed(self) -> int:
+        """How many keys are to be added later."""
+        return len(self._due)
+
     def oldest_age(self) -> float:
         """Seconds for which the longest waiting key has waited; 0 when none waits."""
         return self._clock() - next(iter(self._since.values())) if self._since else 0.0
