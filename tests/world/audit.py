@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.world.nodes import Attempt, Nodes, attempt_of
+from tests.world.nodes import Attempt, Nodes, attempt_of, run_uid
 from tests.world.server import Item, Server, Write
 
 FINAL_RUN = ("Succeeded", "Failed", "Cancelled")
@@ -22,6 +22,8 @@ class Audit:
     created: list[Attempt] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     ends: list[BaseException] = field(default_factory=list)
+
+    _known: set[tuple[str, str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.server.auditors.append(self._look)
@@ -45,25 +47,31 @@ class Audit:
 
     def _made(self, pod: Item) -> None:
         attempt = run, job, number = attempt_of(pod)
-        if attempt in self.created:
-            self._wrong(f"{attempt} was made twice")
+        uid = run_uid(pod)
         self.created.append(attempt)
+        if (uid, job, number) in self._known:
+            self._wrong(f"{attempt} was made twice")
+        self._known.add((uid, job, number))
         for other in self.server.all("pods"):
-            same = attempt_of(other)[:2] == (run, job) and other is not pod
-            alive = other["status"]["phase"] not in ("Succeeded", "Failed")
-            if same and alive:
+            same = run_uid(other) == uid and attempt_of(other)[1] == job and other is not pod
+            if same and other["status"]["phase"] not in ("Succeeded", "Failed"):
                 self._wrong(f"{attempt} was made while {attempt_of(other)} lives")
-        if (run, job) in self.nodes.succeeded:
+        if (uid, job) in self.nodes.succeeded:
             self._wrong(f"{attempt} was made, and {job} has succeeded before")
         owner = self.server.objects.get(("gradientruns", pod["metadata"]["namespace"], run))
-        definition = owner["spec"]["definition"]["jobs"] if owner else {}
-        if owner and owner.get("status", {}).get("phase") in FINAL_RUN:
+        if owner is not None and owner["metadata"]["uid"] == uid:
+            self._in_time(attempt, uid, owner)
+
+    def _in_time(self, attempt: Attempt, uid: str, run: Item) -> None:
+        """A Pod comes after its needs, and before the end of its run."""
+        jobs, job = run["spec"]["definition"]["jobs"], attempt[1]
+        if run.get("status", {}).get("phase") in FINAL_RUN:
             self._wrong(f"{attempt} was made after the end of its run")
-        for need in definition.get(job, {}).get("needs", ()):
-            plain = definition[need].get("uses") != "create-model@v1"
-            if plain and "if" not in definition[job] and (run, need) not in self.nodes.succeeded:
+        for need in jobs[job].get("needs", ()):
+            if jobs[need].get("uses") != "create-model@v1" and (
+                (uid, need) not in self.nodes.succeeded
+            ):
                 self._wrong(f"{attempt} was made before {need} had succeeded")
-        del number
 
     def _told(self, before: Item, after: Item) -> None:
         old, new = before.get("status", {}), after.get("status", {})

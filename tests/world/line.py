@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gradient_operator.kube.client import KubeClient, RetryPolicy
+from gradient_operator.kube.client import KubeClient, RetryPolicy, Timeouts
 from gradient_operator.kube.errors import Gone, KubeError, Unreachable
 from gradient_operator.kube.transport import IN_FLIGHT, Call, Transport
 from tests.world.server import Address, Change, Server, address_of
 
 TRIP = 0.002
 """Seconds from the process to the server, and back."""
-_END = object()
+_END, _SILENCE = object(), object()
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Troubles:
     """What is wrong with the way. Nothing, unless somebody says so."""
 
     fault: Callable[[Call], Fault | None] = lambda call: None
-    delay: Callable[[], float] = lambda: 0.0
-    """How late news of a watch come, in seconds."""
+    delay: Callable[[str], float] = lambda plural: 0.0
+    """How late news of a kind come, in seconds."""
     refusing: bool = False
 
 
@@ -79,6 +79,11 @@ class Line(Transport):
         status = {"kind": "Status", "code": error.status, "reason": error.reason, "message": "x"}
         for stream in self._streams:
             stream.put_nowait((0.0, {"type": "ERROR", "object": status}))
+
+    def silence(self) -> None:
+        """Let nothing more through on the open watches; the client gives up on them in time."""
+        for stream in self._streams:
+            stream.put_nowait(_SILENCE)
 
     def die(self) -> None:
         self.dead.set()
@@ -150,7 +155,7 @@ class Line(Transport):
             queue.put_nowait((0.0, event))
 
         def listen(change: Change) -> None:
-            due = asyncio.get_running_loop().time() + TRIP + self.troubles.delay()
+            due = asyncio.get_running_loop().time() + TRIP + self.troubles.delay(change.plural)
             for told in self._server.told(change, address, query):
                 queue.put_nowait((due, told))
 
@@ -176,6 +181,9 @@ class Line(Transport):
 
     async def _events(self, queue: asyncio.Queue[Any]) -> AsyncGenerator[bytes]:
         while (entry := await queue.get()) is not _END:
+            if entry is _SILENCE:
+                await asyncio.sleep(Timeouts().silence)
+                raise Unreachable("the watch was silent")
             if isinstance(entry, KubeError):
                 raise entry
             due, event = entry

@@ -34,6 +34,10 @@ def attempt_of(pod: Item) -> Attempt:
     )
 
 
+def run_uid(pod: Item) -> str:
+    return str(pod["metadata"]["labels"]["gradient.run/run-uid"])
+
+
 @dataclass(eq=False)
 class Nodes:
     """`fate` says how an attempt ends; what ended well stands in `succeeded`."""
@@ -41,6 +45,7 @@ class Nodes:
     server: Server
     fate: Callable[[Attempt], Fate]
     succeeded: set[tuple[str, str]] = field(default_factory=set)
+    """UIDs of runs, and their jobs."""
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _deleted: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -136,7 +141,7 @@ class Nodes:
 
     def _done(self, pod: Item, fate: Fate) -> None:
         if fate.code == 0 and fate.upload == 0:
-            self.succeeded.add(attempt_of(pod)[:2])
+            self.succeeded.add((run_uid(pod), attempt_of(pod)[1]))
 
     def _stop(self, address: Address, pod: Item) -> None:
         self._status(

@@ -296,8 +296,12 @@ def in_world(folder: Path, story: Callable[[World], Awaitable[Any]], **options: 
         try:
             return await story(world)
         finally:
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+            for life in world.lives:
+                life.line.die()
+            if rest := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in rest:
+                    task.cancel()
+                await asyncio.wait(rest, timeout=10)
 
     with world_time(loop), _played():
         try:

@@ -5,7 +5,6 @@ two of them nothing of the operator can be seen from outside.
 """
 
 import asyncio
-import gc
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +14,6 @@ from tests.world.stories import STORIES, Story
 from tests.world.world import Life, World, in_world
 
 FEWEST_POINTS = 25
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    gc.collect()
-    gc.freeze()  # a world makes much rubbish, and nothing that was there before is any
-    made = tmp_path_factory.mktemp("credentials")
-    for key in ("accessKeyId", "secretAccessKey"):
-        (made / key).write_text("made up")
-    yield made
-    gc.unfreeze()
 
 
 @dataclass(frozen=True)

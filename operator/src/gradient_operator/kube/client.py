@@ -93,8 +93,7 @@ class KubeClient:
     def fenced(self, fence: Callable[[], None]) -> Self:
         """The same client on the same connections, for somebody who may lose the right to write.
 
-        `fence` is called each time before a request that changes something is sent, also before a
-        repetition: it raises what the caller of the method shall get instead.
+        `fence` is called before each sending of a write, and raises what its caller shall get.
         """
         made = copy.copy(self)
         made._fence = fence  # noqa: SLF001 - it is one of us

@@ -1,0 +1,3 @@
+from tests.world.fixtures import folder
+
+__all__ = ["folder"]
