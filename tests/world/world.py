@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from gradient_operator.config import DefaultStorage, OperatorConfig
+from gradient_operator.config import DefaultStorage, HistorySettings, OperatorConfig
 from gradient_operator.controllers import operator as wiring
 from gradient_operator.controllers import rim as rims
 from gradient_operator.controllers.storage import StorageProbe
@@ -123,6 +123,7 @@ class World:
         random.seed(len(self.lives))
         line = Line(self.server, by=identity, die_at=die_at)
         config = OperatorConfig(
+            history=HistorySettings(archive="off"),
             storage=DefaultStorage(
                 endpoint="http://storage", bucket="b", credentials_directory=self.folder
             ),
