@@ -201,3 +201,12 @@ async def test_a_busy_queue_shows_in_the_metrics(clock):
     assert f'{prefix}work_duration_seconds_sum{{name="runs"}} 3.0' in text
     assert f'{prefix}retries_total{{name="runs"}} 1.0' in text
     queue.close()
+
+
+async def test_what_comes_first_overtakes_the_urgent_and_is_handed_out_once(queue):
+    for key in ("a", "b", "c"):
+        queue.add(key, urgent=True)
+    queue.add("bulk")
+    queue.add("c", urgent=True, first=True)
+    queue.add("d", urgent=True, first=True)
+    assert await take_all(queue) == ["d", "c", "a", "b", "bulk"]

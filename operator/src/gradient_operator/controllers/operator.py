@@ -20,6 +20,7 @@ from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import Applier, NotLeading
 from gradient_operator.controllers.run_archive import RunArchive
+from gradient_operator.controllers.run_places import rank_of
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout, StorageProbe
@@ -206,7 +207,10 @@ class Operator:
     def _run_changed(self, old: RunView | None, new: RunView | None) -> None:
         view = new or old
         if view is not None:
-            self._queue.add(Key("run", view.namespace, view.name), urgent=new is not None)
+            leaves = new is not None and (new.cancel or new.deleting) and not new.final
+            self._queue.add(
+                Key("run", view.namespace, view.name), urgent=new is not None, first=leaves
+            )
         for key in self._run_controller.turns.changed(old, new):
             self._queue.add(key)
         self._results.changed(old, new)
@@ -263,7 +267,7 @@ class Operator:
         await self._until_answered(lambda: self._run_controller.catch_up(self._runs.assume))
         if self._places is not None:
             self._places.expect(
-                (run, self._run_controller.rank(view))
+                (run, rank_of(self._config, view))
                 for run, view in self._runs.items.items()
                 if not view.final
             )

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from gradient_operator.controllers import (
@@ -16,6 +15,7 @@ from gradient_operator.controllers import (
     pod_events,
     run_hold,
     run_observation,
+    run_places,
     run_start,
     run_status,
     transitions,
@@ -33,15 +33,12 @@ from gradient_operator.controllers.storage import StorageProbe
 from gradient_operator.controllers.turns import Turns
 from gradient_operator.engine import leftovers
 from gradient_operator.engine.model import (
-    CreatePod,
     Failure,
     FailureClass,
-    Observation,
     Plan,
     PodRecord,
     RunPhase,
 )
-from gradient_operator.engine.places import Rank
 from gradient_operator.engine.planner import plan
 from gradient_operator.kube.errors import Conflict, NotFound
 from gradient_operator.kube.queue import KeyedQueue
@@ -49,10 +46,6 @@ from gradient_operator.kube.resources import PODS, RUNS
 
 logger = logging.getLogger(__name__)
 
-_LINE_PAUSE: Final = 2.0
-"""Seconds per place in a line after which a waiting run is looked at, to say how far it got …"""
-_LINE_PAUSES: Final = (60.0, 3_600.0)
-"""… within these bounds; nothing but what it says depends on that."""
 _ROUNDS: Final = 16
 """Plans in one look: each one after the first follows an action that changed what is known."""
 
@@ -276,7 +269,7 @@ class RunController:
             self._take(view, state, found)
             failures += found.failures
             try:
-                again = await self._applier.apply(state, found.actions)
+                again = await self._applier.apply(state, found.actions, outdated=self._outdated)
             except NotLeading:
                 raise
             except Exception as failed:  # noqa: BLE001 - raised again below
@@ -285,8 +278,10 @@ class RunController:
                 self._take(view, state, found)
                 failures += found.failures
                 break
-            if not again:
+            current = self._runs.get((view.namespace, view.name))
+            if not again or current is None or current.deleting or current.uid != view.uid:
                 break
+            view = current
             found = await self._confirmed_plan(view, state)
         else:
             services.queue.add(key)  # a long chain of results that are reused, or of models
@@ -319,9 +314,10 @@ class RunController:
         return {(pod.job, pod.attempt): pod for pod in pods.values() if pod.run_uid == view.uid}
 
     def _plan(self, view: RunView, state: RunState) -> Plan:
-        now = self._services.clock()
+        now, state.planned = self._services.clock(), view.generation
         state.suspension = state.suspension.seen(suspended=view.suspended, now=now)
         endpoint = state.storage.endpoint if state.storage is not None else ""
+        keeper = self._places
         with state.pace.planning():
             seen = run_observation.observe(
                 self._services,
@@ -329,35 +325,18 @@ class RunController:
                 state,
                 pods=self._pods_of(view),
                 storage_problem=state.storage_error or self._probe.problem(endpoint),
-                places=self._places.places((view.namespace, view.name)) if self._places else None,
+                places=keeper.places((view.namespace, view.name)) if keeper is not None else None,
                 now=now,
             )
             found = plan(seen, now)
-            return found if self._places is None else self._placed(self._places, view, seen, found)
+            if keeper is None:
+                return found
+            return run_places.placed(self._services, keeper, view, seen=seen, found=found, now=now)
 
-    def _placed(self, keeper: PlaceKeeper, view: RunView, seen: Observation, found: Plan) -> Plan:
-        """The plan with the places that its run is given now."""
-        run = (view.namespace, view.name)
-        starting = [action.job for action in found.actions if isinstance(action, CreatePod)]
-        jobs = seen.workflow.jobs
-        wants = [(job, jobs[job].instance_type) for job in starting]
-        if not found.wants and not starting:
-            keeper.ask(run, self.rank(view), ())
-            return found
-        keeper.ask(run, self.rank(view), [*wants, *found.wants])
-        told = keeper.places(run)
-        now = self._services.clock()
-        if told != seen.places:
-            found = plan(replace(seen, places=told), now)
-        pause = min(max(_LINE_PAUSE * keeper.position(run), _LINE_PAUSES[0]), _LINE_PAUSES[1])
-        if found.wants:
-            self._services.queue.add_after(Key("run", *run), pause)
-        return found
-
-    def rank(self, view: RunView) -> Rank:
-        """The place of a run among those that wait for the same."""
-        priority = self._services.config.priority_of(view.namespace, view.priority)
-        return -priority, view.created_at or 0.0, view.namespace, view.name
+    def _outdated(self, state: RunState) -> bool:
+        """Whether the run was changed since it was planned: cancelled, suspended, deleted."""
+        view = self._runs.get((state.identity.namespace, state.identity.name))
+        return view is None or view.generation != state.planned
 
     async def _ask(self, key: Key, view: RunView, state: RunState) -> None:
         """Ask about Pods of which the API server alone does not tell enough."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -64,8 +65,13 @@ class Applier:
     handout: SecretHandout | None
     store: DefaultStore | None
 
-    async def apply(self, state: RunState, actions: tuple[Action, ...]) -> bool:
+    async def apply(
+        self, state: RunState, actions: tuple[Action, ...], *, outdated: Callable[[RunState], bool]
+    ) -> bool:
         """Carry the actions out; answers whether planning again would now see more.
+
+        No Pod is made any more once the plan is outdated: a run that is cancelled while two
+        thousand Pods are being made stops at once.
 
         Raises:
             KubeError: one of them failed in a way that a later try may not; the others were done.
@@ -76,6 +82,8 @@ class Applier:
             async with limit:
                 if not self.services.is_leader():
                     raise NotLeading
+                if isinstance(action, CreatePod) and outdated(state):
+                    return True
                 return await self._one(state, action)
 
         done = await asyncio.gather(*(one(action) for action in actions), return_exceptions=True)

@@ -94,6 +94,8 @@ class RunState:
     """The run's version that the last write of its status was answered with."""
     recorded: bool = False
     """Whether a status was ever written."""
+    planned: int = 0
+    """The generation of the run that the last plan was made of."""
     held: bool = False
     """Whether the run carries the finalizer that keeps it until its Pods were stopped."""
     noticed_at: float = 0.0

@@ -93,8 +93,11 @@ class KeyedQueue(Generic[K]):
         """Seconds since there was something to do; 0 while a key waits or is worked on."""
         return 0.0 if self._waiting or self._working else self._clock() - self._active_at
 
-    def add(self, key: K, *, urgent: bool = False) -> None:
-        """Ask for a look at `key`: at once, or after the look that is going on."""
+    def add(self, key: K, *, urgent: bool = False, first: bool = False) -> None:
+        """Ask for a look at `key`: at once, or after the look that is going on.
+
+        `first`: before all that wait, urgent or not, as somebody's cancellation is.
+        """
         if self._closed:
             return
         if key in self._working:
@@ -104,6 +107,8 @@ class KeyedQueue(Generic[K]):
         elif urgent and not self._waiting[key]:
             self._waiting[key] = True  # the entry in the bulk lane is stale from here on
             self._urgent.append(key)
+        if first and self._waiting.get(key):
+            self._urgent.appendleft(key)  # its other entry is passed over when it comes
         if key not in self._since:
             self._since[key] = self._clock()
             self._meter.added()
