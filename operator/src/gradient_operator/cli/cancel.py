@@ -20,7 +20,7 @@ def command(*, run: str, grace: int | None, target: Target) -> None:
     """Stop a run.
 
     Its running jobs are stopped, the others never start. What its jobs have already stored
-    stays. Cancelling again does nothing, but may shorten the grace period.
+    stays. Cancelling again does nothing.
     """
     from gradient_operator.cli.cluster import run_async
 
