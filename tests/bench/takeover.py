@@ -1,0 +1,97 @@
+"""How long nobody works when the leader ends: killed, or asked to, as a rolling update does.
+
+python -m hack.cluster up --name simulated && python -m tests.bench.takeover [--rounds 5]
+
+Two operators with the default times of the Lease. The clock runs from the signal until the other
+one has made the Pod of a run that was created as soon as the leader had ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.errors import NotFound
+from gradient_operator.kube.resources import NAMESPACES, PODS
+from tests.bench.machine import ROOT
+from tests.builders import make_workflow
+from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.team import Team
+from tests.integration.operator.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEASE = {"duration": 15, "renewDeadline": 10, "retryPeriod": 2}
+"""The defaults, written down: the tests use shorter ones."""
+
+
+async def measure(client: KubeClient, kubeconfig: Path, *, kill: bool) -> float:
+    """Seconds from the signal to the first Pod that the other operator made."""
+    namespace = f"takeover-{uuid.uuid4().hex[:6]}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    await client.create(NAMESPACES, body)
+    lease = {**LEASE, "name": f"lease-{uuid.uuid4().hex[:6]}"}
+    team = Team(client, namespace)
+    with tempfile.TemporaryDirectory() as folder:
+        leader, standby = (
+            OperatorProcess(kubeconfig, namespace, Path(folder), identity=name, lease=lease)
+            for name in ("first", "second")
+        )
+        try:
+            leader.start()
+            await leader.ready()
+            standby.start()
+            await standby.says("listening")
+            await team.ended(await team.start(make_workflow().job("a")), "Succeeded")
+            # The leader has just renewed: nothing of its time has passed yet.
+            began = time.monotonic()
+            await asyncio.to_thread(leader.kill if kill else leader.terminate)
+            run = await team.start(make_workflow().job("a"))
+            await eventually(lambda: _has_pod(client, namespace, run), seconds=60, pause=0.02)
+            seconds = time.monotonic() - began
+            await team.ended(run, "Succeeded")
+            return seconds
+        finally:
+            leader.stop()
+            standby.stop()
+            with contextlib.suppress(NotFound):
+                await client.delete(NAMESPACES, name=namespace)
+
+
+async def _has_pod(client: KubeClient, namespace: str, run: str) -> None:
+    listed = await client.list_all(
+        PODS, namespace=namespace, label_selector=f"gradient.run/run={run}"
+    )
+    assert listed.items, "no Pod yet"
+
+
+async def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.takeover")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["kill", "update"], help="one of the two ends")
+    parser.add_argument("--kubeconfig", type=Path, default=ROOT / ".local" / "simulated.kubeconfig")
+    options = parser.parse_args(arguments)
+    async with await KubeClient.connect(options.kubeconfig, user_agent="takeover") as client:
+        print("| leader ends | rounds | median s | slowest s |\n| --- | --- | --- | --- |")
+        for words, kill in (("killed (SIGKILL)", True), ("rolling update (SIGTERM)", False)):
+            if options.only == ("update" if kill else "kill"):
+                continue
+            found = [
+                await measure(client, options.kubeconfig, kill=kill) for _ in range(options.rounds)
+            ]
+            middle, worst = statistics.median(found), max(found)
+            print(f"| {words} | {len(found)} | {middle:.2f} | {worst:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
