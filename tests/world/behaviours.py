@@ -108,11 +108,13 @@ class ServerBehaviour:
         written = await cluster.merge_patch(PODS, both, **there, subresource="status")
         assert written["status"]["reason"] == "Because"
 
-    async def test_a_patch_that_changes_nothing_makes_no_version(self, cluster, namespace):
-        made = await self.make(cluster, namespace)
-        body = {"metadata": {"uid": made["metadata"]["uid"], "labels": {"app": "test"}}}
+    async def test_a_patch_that_changes_nothing_makes_no_version(self, cluster, namespace, bind):
+        await self.make(cluster, namespace)
+        await bind("a")  # the scheduler has nothing more to say of it
+        made = await self.metadata(cluster, namespace)
+        body = {"metadata": {"uid": made["uid"], "labels": {"app": "test"}}}
         same = await cluster.merge_patch(PODS, body, name="a", namespace=namespace)
-        assert same["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+        assert same["metadata"]["resourceVersion"] == made["resourceVersion"]
 
     async def test_another_uid_or_version_is_a_conflict(self, cluster, namespace):
         made = await self.make(cluster, namespace)
