@@ -41,7 +41,7 @@ class Kubelet:
 
     async def begin(self) -> None:
         """Leave alone what earlier tests have left."""
-        self._others = {pod["metadata"]["uid"] for pod in await self.pods()}
+        self._others |= {pod["metadata"]["uid"] for pod in await self.pods()}
 
     async def pod(self, job: str, attempt: int = 1, *, bound: bool = True) -> Pod:
         """Wait for the Pod of an attempt, and until the scheduler has placed it."""
