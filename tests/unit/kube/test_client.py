@@ -19,6 +19,7 @@ from gradient_operator.kube.errors import (
     Unreachable,
 )
 from gradient_operator.kube.resources import INSTANCE_TYPES, PODS, RUNS
+from gradient_operator.kube.transport import IN_FLIGHT
 from tests.unit.kube.faults import fails, hangs, resets, says
 from tests.unit.kube.faulty_api import FaultyApi, quick
 
@@ -186,15 +187,16 @@ async def test_a_request_without_an_answer_ends(api):
 
 async def test_waiting_for_a_turn_does_not_eat_the_time_of_a_request(api):
     async def slow(request):
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.4)
         return await says("{}")(request)
 
-    api.next("get", *[slow] * 200)
-    async with api.client(timeouts=quick(total=1.0), retries=RetryPolicy(attempts=1)) as client:
+    count = 6 * IN_FLIGHT
+    api.next("get", *[slow] * count)
+    async with api.client(timeouts=quick(total=2.0), retries=RetryPolicy(attempts=1)) as client:
         answers = await asyncio.gather(
-            *(client.get(RUNS, namespace="ns", name="a") for _ in range(200))
+            *(client.get(RUNS, namespace="ns", name="a") for _ in range(count))
         )
-    assert answers == [{}] * 200
+    assert answers == [{}] * count
 
 
 async def test_every_attempt_is_observed(api):
