@@ -30,17 +30,21 @@ def applier(store):
     return Applier(services=services, bucket=None, handout=None, store=store)
 
 
+async def abort(store, state):
+    await applier(store).apply(state, ABORT, outdated=lambda _: False)
+
+
 async def test_an_upload_is_told_to_stop_when_the_storage_is_back_and_only_once():
     store, state = Store(), SimpleNamespace(provider=None, aborted=set())
     with pytest.raises(KubeError, match="cannot tell an uploader to stop"):
-        await applier(store).apply(state, ABORT)
+        await abort(store, state)
     store.away = False
-    await applier(store).apply(state, ABORT)
-    await applier(store).apply(state, ABORT)
+    await abort(store, state)
+    await abort(store, state)
     assert store.marks == ["uid-1"]
 
 
 async def test_the_bucket_of_a_namespace_is_left_alone():
     store, state = Store(), SimpleNamespace(provider="ours", aborted=set())
-    await applier(store).apply(state, ABORT)
+    await abort(store, state)
     assert store.marks == []

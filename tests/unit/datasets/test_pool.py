@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -62,9 +63,9 @@ def test_meter_counts_and_reports_at_most_once_per_interval() -> None:
     rare = ProgressMeter(seen.append, total=10, interval=3600)
     rare.add(files=1, size=4)
     assert seen == []
-    assert rare.value == Progress(files=1, bytes=4, total=10)
+    assert replace(rare.value, seconds=0) == Progress(files=1, bytes=4, total=10)
 
     often = ProgressMeter(seen.append, interval=0)
     often.add(size=5)
     often.add(files=1, size=5)
-    assert seen[-1] == Progress(files=1, bytes=10, total=None)
+    assert replace(seen[-1], seconds=0) == Progress(files=1, bytes=10, total=None)
