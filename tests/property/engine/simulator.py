@@ -9,21 +9,23 @@ from dataclasses import dataclass, field, replace
 
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine import leftovers
-from gradient_operator.engine.model import (
+from gradient_operator.engine.actions import (
     Action,
     CommitOutputs,
-    ContainerRecord,
     CreatePod,
     DeletePod,
+    Plan,
+    ReadResult,
+    RegisterModel,
+)
+from gradient_operator.engine.model import (
+    ContainerRecord,
     FailureClass,
     JobPhase,
     JobRecord,
     Observation,
     OutputRecord,
-    Plan,
     PodRecord,
-    ReadResult,
-    RegisterModel,
     RunPhase,
     UploadResult,
     VolumeRecord,

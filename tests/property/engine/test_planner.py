@@ -11,8 +11,9 @@ from hypothesis.stateful import (
 )
 
 from gradient_operator.api.workflow import Policy
+from gradient_operator.engine.actions import AbortUpload
 from gradient_operator.engine.leftovers import superseded
-from gradient_operator.engine.model import AbortUpload, JobPhase, JobRecord, RunPhase
+from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
 from gradient_operator.workflow.model import CompiledWorkflow
 from tests.builders import make_workflow
 from tests.property.engine.simulator import Process, World

@@ -6,7 +6,7 @@ import pytest
 
 from gradient_operator.controllers.run_apply import Applier
 from gradient_operator.datasets.errors import StorageUnavailableError
-from gradient_operator.engine.model import AbortUpload
+from gradient_operator.engine.actions import AbortUpload
 from gradient_operator.kube.errors import KubeError
 
 ABORT = (AbortUpload("train", "uid-1"),)

@@ -2,15 +2,8 @@
 
 from dataclasses import replace
 
-from gradient_operator.engine.model import (
-    CommitOutputs,
-    JobPhase,
-    OutputRecord,
-    ReadResult,
-    RegisterModel,
-    RunPhase,
-    UploadResult,
-)
+from gradient_operator.engine.actions import CommitOutputs, ReadResult, RegisterModel
+from gradient_operator.engine.model import JobPhase, OutputRecord, RunPhase, UploadResult
 from gradient_operator.engine.planner import plan
 from gradient_operator.workflow.references import version_id
 from tests.builders import (

@@ -7,7 +7,8 @@ import pytest
 from gradient_operator.api.policy import Timeouts
 from gradient_operator.api.workflow import Policy
 from gradient_operator.engine import clocks
-from gradient_operator.engine.model import DeletePod, JobPhase, JobRecord, RunPhase
+from gradient_operator.engine.actions import DeletePod
+from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
 from gradient_operator.engine.planner import plan
 from tests.builders import make_observation, make_pod, make_workflow, running, waiting
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from gradient_operator.engine.actions import CreatePod
 from gradient_operator.engine.condition import result
-from gradient_operator.engine.model import CreatePod, JobPhase, JobRecord, OutputRecord, RunPhase
+from gradient_operator.engine.model import JobPhase, JobRecord, OutputRecord, RunPhase
 from gradient_operator.engine.planner import plan
 from tests.builders import make_observation, make_pod, make_workflow, running
 

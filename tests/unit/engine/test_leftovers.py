@@ -2,8 +2,9 @@
 
 import pytest
 
+from gradient_operator.engine.actions import DeletePod
 from gradient_operator.engine.leftovers import stop, superseded
-from gradient_operator.engine.model import DeletePod, JobPhase, JobRecord
+from gradient_operator.engine.model import JobPhase, JobRecord
 from tests.builders import ended, failed_pod, make_pod, running, succeeded_pod
 
 P = JobPhase

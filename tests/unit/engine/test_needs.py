@@ -2,7 +2,8 @@
 
 import pytest
 
-from gradient_operator.engine.model import CreatePod, JobPhase, JobRecord, OutputRecord, RunPhase
+from gradient_operator.engine.actions import CreatePod
+from gradient_operator.engine.model import JobPhase, JobRecord, OutputRecord, RunPhase
 from gradient_operator.engine.planner import plan
 from tests.builders import DIGEST, done_job, failed_pod, make_observation, make_workflow
 

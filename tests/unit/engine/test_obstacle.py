@@ -2,13 +2,8 @@
 
 import pytest
 
-from gradient_operator.engine.model import (
-    CreatePod,
-    JobPhase,
-    JobRecord,
-    OutputRecord,
-    VolumeRecord,
-)
+from gradient_operator.engine.actions import CreatePod
+from gradient_operator.engine.model import JobPhase, JobRecord, OutputRecord, VolumeRecord
 from gradient_operator.engine.planner import plan
 from tests.builders import (
     done_job,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gradient_operator.engine.model import CreatePod, JobPhase, JobRecord
+from gradient_operator.engine.actions import CreatePod
+from gradient_operator.engine.model import JobPhase, JobRecord
 from gradient_operator.engine.planner import plan
 from tests.builders import make_observation, make_pod, make_workflow, running, succeeded_pod
 

@@ -1,16 +1,8 @@
 """The whole next step of a run, from what is recorded and what is seen."""
 
 from gradient_operator.api.workflow import Policy
-from gradient_operator.engine.model import (
-    AbortUpload,
-    CreatePod,
-    DeletePod,
-    FailureClass,
-    JobPhase,
-    JobRecord,
-    OutputRecord,
-    RunPhase,
-)
+from gradient_operator.engine.actions import AbortUpload, CreatePod, DeletePod
+from gradient_operator.engine.model import FailureClass, JobPhase, JobRecord, OutputRecord, RunPhase
 from gradient_operator.engine.planner import plan
 from tests.builders import (
     diamond,

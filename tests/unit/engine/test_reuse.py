@@ -4,14 +4,8 @@ import pytest
 
 from gradient_operator.api.policy import JobPolicy
 from gradient_operator.api.workflow import Policy
-from gradient_operator.engine.model import (
-    CreatePod,
-    FindResult,
-    Found,
-    JobPhase,
-    JobRecord,
-    OutputRecord,
-)
+from gradient_operator.engine.actions import CreatePod, FindResult
+from gradient_operator.engine.model import Found, JobPhase, JobRecord, OutputRecord
 from gradient_operator.engine.planner import plan
 from gradient_operator.engine.reuse import key_of
 from tests.builders import DIGEST, make_observation, make_pod, make_workflow, succeeded_pod

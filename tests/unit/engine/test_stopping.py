@@ -2,16 +2,8 @@
 
 import pytest
 
-from gradient_operator.engine.model import (
-    CommitOutputs,
-    CreatePod,
-    DeletePod,
-    JobPhase,
-    JobRecord,
-    OutputRecord,
-    RunPhase,
-    UploadResult,
-)
+from gradient_operator.engine.actions import CommitOutputs, CreatePod, DeletePod
+from gradient_operator.engine.model import JobPhase, JobRecord, OutputRecord, RunPhase, UploadResult
 from gradient_operator.engine.planner import plan
 from tests.builders import (
     DIGEST,

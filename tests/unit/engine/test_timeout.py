@@ -3,9 +3,8 @@
 import pytest
 
 from gradient_operator.api.workflow import Policy
+from gradient_operator.engine.actions import AbortUpload, DeletePod
 from gradient_operator.engine.model import (
-    AbortUpload,
-    DeletePod,
     FailureClass,
     JobPhase,
     JobRecord,

@@ -32,13 +32,8 @@ from gradient_operator.controllers.services import Key, Services
 from gradient_operator.controllers.storage import StorageProbe
 from gradient_operator.controllers.turns import Turns
 from gradient_operator.engine import leftovers
-from gradient_operator.engine.model import (
-    Failure,
-    FailureClass,
-    Plan,
-    PodRecord,
-    RunPhase,
-)
+from gradient_operator.engine.actions import Plan
+from gradient_operator.engine.model import Failure, FailureClass, PodRecord, RunPhase
 from gradient_operator.engine.planner import plan
 from gradient_operator.kube.errors import Conflict, NotFound
 from gradient_operator.kube.queue import KeyedQueue

@@ -18,19 +18,18 @@ from gradient_operator.controllers.services import Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout
 from gradient_operator.dataset_versions import CommitRefused
 from gradient_operator.datasets.errors import BlobMissingError, DatasetError, ResultError
-from gradient_operator.engine.memory import in_bytes, larger
-from gradient_operator.engine.model import (
+from gradient_operator.engine.actions import (
     AbortUpload,
     Action,
     CommitOutputs,
     CreatePod,
     DeletePod,
     FindResult,
-    PodRecord,
     ReadResult,
     RegisterModel,
-    UploadResult,
 )
+from gradient_operator.engine.memory import in_bytes, larger
+from gradient_operator.engine.model import PodRecord, UploadResult
 from gradient_operator.engine.volumes import placed, unused_claims
 from gradient_operator.kube.errors import (
     AlreadyExists,

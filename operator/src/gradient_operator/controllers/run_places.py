@@ -7,7 +7,8 @@ from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers.places import PlaceKeeper
 from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.services import Key, Services
-from gradient_operator.engine.model import CreatePod, Observation, Plan
+from gradient_operator.engine.actions import CreatePod, Plan
+from gradient_operator.engine.model import Observation
 from gradient_operator.engine.places import Rank
 from gradient_operator.engine.planner import plan
 

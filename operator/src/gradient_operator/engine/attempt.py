@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from gradient_operator.engine import clocks, ending, full_disk, starting, timeout
+from gradient_operator.engine.actions import CommitOutputs, DeletePod, ReadResult
 from gradient_operator.engine.holding import Hold, find_hold, held_claims
 from gradient_operator.engine.model import (
-    CommitOutputs,
-    DeletePod,
     Failure,
     FailureClass,
     JobPhase,
@@ -16,7 +15,6 @@ from gradient_operator.engine.model import (
     Observation,
     OutputRecord,
     PodRecord,
-    ReadResult,
 )
 from gradient_operator.engine.obstacle import copied
 from gradient_operator.engine.outcome import Broken, Done, Going, Outcome, Unread, judge

@@ -7,7 +7,8 @@ effect after all. So every look asks anew which Pods have to go, instead of aski
 from collections.abc import Iterable
 from typing import Final
 
-from gradient_operator.engine.model import DeletePod, JobPhase, JobRecord, PodRecord
+from gradient_operator.engine.actions import DeletePod
+from gradient_operator.engine.model import JobPhase, JobRecord, PodRecord
 
 STOP_SECONDS: Final = 30
 """How long main may take to stop when nobody waits for it any more."""

@@ -3,15 +3,8 @@
 from dataclasses import replace
 
 from gradient_operator.engine import clocks, condition, parallel, reuse, suspension
-from gradient_operator.engine.model import (
-    CreatePod,
-    Failure,
-    FailureClass,
-    JobPhase,
-    JobRecord,
-    OutputRecord,
-    RegisterModel,
-)
+from gradient_operator.engine.actions import CreatePod, RegisterModel
+from gradient_operator.engine.model import Failure, FailureClass, JobPhase, JobRecord, OutputRecord
 from gradient_operator.engine.needs import Readiness, not_made, readiness
 from gradient_operator.engine.obstacle import obstacle
 from gradient_operator.engine.step import Step

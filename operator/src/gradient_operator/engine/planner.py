@@ -16,15 +16,9 @@ from gradient_operator.engine import (
     suspension,
     verdict,
 )
+from gradient_operator.engine.actions import Plan
 from gradient_operator.engine.attempt import observed
-from gradient_operator.engine.model import (
-    Failure,
-    FailureClass,
-    JobPhase,
-    JobRecord,
-    Observation,
-    Plan,
-)
+from gradient_operator.engine.model import Failure, FailureClass, JobPhase, JobRecord, Observation
 from gradient_operator.engine.pending import pending, start
 from gradient_operator.engine.step import Step
 from gradient_operator.workflow.model import CompiledJob

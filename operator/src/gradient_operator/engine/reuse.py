@@ -14,12 +14,8 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from gradient_operator.api.workflow import Policy
-from gradient_operator.engine.model import (
-    FindResult,
-    Found,
-    JobPhase,
-    JobRecord,
-)
+from gradient_operator.engine.actions import FindResult
+from gradient_operator.engine.model import Found, JobPhase, JobRecord
 from gradient_operator.engine.step import Step
 from gradient_operator.engine.volumes import volume_keys
 from gradient_operator.workflow.model import (

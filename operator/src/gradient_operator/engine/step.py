@@ -4,16 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from gradient_operator.engine import leftovers
-from gradient_operator.engine.model import (
-    AbortUpload,
-    Action,
-    DeletePod,
-    Failure,
-    JobPhase,
-    JobRecord,
-    Observation,
-    PodRecord,
-)
+from gradient_operator.engine.actions import AbortUpload, Action, DeletePod
+from gradient_operator.engine.model import Failure, JobPhase, JobRecord, Observation, PodRecord
 from gradient_operator.engine.retry import Facts, after_failure
 from gradient_operator.engine.stopping import Stop, stop
 from gradient_operator.workflow.model import CompiledJob

@@ -16,13 +16,7 @@ from gradient_operator.kube.credentials import load_credentials
 from gradient_operator.kube.errors import Gone, error_of_status
 from gradient_operator.kube.lines import lines_of
 from gradient_operator.kube.resources import PODS
-from gradient_operator.kube.transport import (
-    Call,
-    RequestObserver,
-    RetryPolicy,
-    Timeouts,
-    Transport,
-)
+from gradient_operator.kube.transport import Call, RequestObserver, RetryPolicy, Timeouts, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -328,8 +322,7 @@ class KubeClient:
             timeoutSeconds=None if timeout_seconds is None else int(timeout_seconds),
         )
         call = _call("watch", resource, resource.path(namespace), query)
-        lines = lines_of(self._transport, call, whole=True)
-        async with aclosing(lines):
+        async with aclosing(lines_of(self._transport, call, whole=True)) as lines:
             async for line in lines:
                 event = decode(line, call)
                 if event["type"] == "ERROR":
@@ -348,8 +341,7 @@ class KubeClient:
     ) -> AsyncGenerator[bytes]:
         """Give a container's log, line by line without the line ends.
 
-        `since` is in seconds before now. A followed log may be silent for as long as the
-        container is.
+        `since` is in seconds before now. A followed log may be silent as long as the container.
         """
         query = query_of(
             container=container,
@@ -358,8 +350,7 @@ class KubeClient:
             sinceSeconds=None if since is None else max(1, int(since)),
         )
         call = _call("logs", PODS, PODS.path(namespace, name, "log"), query)
-        lines = lines_of(self._transport, call, whole=False, patient=follow)
-        async with aclosing(lines):
+        async with aclosing(lines_of(self._transport, call, whole=False, patient=follow)) as lines:
             async for line in lines:
                 yield line
 
