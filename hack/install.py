@@ -107,15 +107,24 @@ def read_secret(kubectl: Kubectl, name: str) -> dict[str, str] | None:
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
-def make_secret(kubectl: Kubectl, name: str, values: Mapping[str, str]) -> None:
-    """Create a Secret in our namespace; its values never stand on a command line."""
+def make_secret(kubectl: Kubectl, name: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Create a Secret in our namespace, unless another installation was faster; its values.
+
+    They never stand on a command line.
+    """
     document = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "stringData": dict(values),
     }
-    kubectl("create", "-f", "-", text=json.dumps(document))
+    done = kubectl.attempt("create", "-f", "-", text=json.dumps(document))
+    if done.succeeded:
+        return dict(values)
+    there = read_secret(kubectl, name)
+    if there is None:
+        raise SetupError(f"Secret {name} cannot be made: {done.errors.strip()}")
+    return there
 
 
 def identities_of(keys: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +156,7 @@ def provide_credentials(kubectl: Kubectl) -> None:
                 "secretAccessKey": secrets.token_urlsafe(30),
             }
             keys = fresh if identities is None else keys_of(identities)
-            make_secret(kubectl, CREDENTIALS, keys)
+            keys = make_secret(kubectl, CREDENTIALS, keys)
         if identities is None:
             make_secret(kubectl, IDENTITIES, identities_of(keys))
 

@@ -1,5 +1,7 @@
 """The operator dies without warning, at many moments; afterwards nothing has run twice."""
 
+import asyncio
+
 import pytest
 
 from tests.builders import make_workflow
@@ -78,6 +80,8 @@ async def test_a_pod_deleted_meanwhile_keeps_its_result(operator, team, kubelet)
     await team.job(run, "a", phase="Running")
     operator.kill()
     await kubelet.end(pod, 0)
+    # Times are whole seconds: an end in the second of the deletion would be taken for its work.
+    await asyncio.sleep(1)
     await kubelet.remove(pod)
     assert len(await kubelet.pods("a")) == 1, "the finalizer keeps it"
     operator.start()

@@ -16,14 +16,25 @@ class Cluster:
     def __init__(self, **secrets):
         self.secrets = secrets
         self.lines = []
+        self.full = False
+        self.others = {}
+        """What another installation makes just before a Secret of this name is made."""
+
+    def attempt(self, *words, text=None):
+        self.lines.append(words)
+        document = json.loads(text)
+        assert document["metadata"]["namespace"] == "gradient-system"
+        name = document["metadata"]["name"]
+        self.secrets.update(self.others.pop(name, {}))
+        if name in self.secrets:
+            return Result(1, "", f'Error from server (AlreadyExists): secrets "{name}"')
+        if self.full:
+            return Result(1, "", "Error from server (Forbidden): exceeded quota")
+        self.secrets[name] = document["stringData"]
+        return Result(0, "", "")
 
     def __call__(self, *words, text=None):
         self.lines.append(words)
-        if words[0] == "create":
-            document = json.loads(text)
-            assert document["metadata"]["namespace"] == "gradient-system"
-            self.secrets[document["metadata"]["name"]] = document["stringData"]
-            return ""
         values = self.secrets.get(words[2])
         if values is None:
             return ""
@@ -65,6 +76,23 @@ def test_a_lost_half_is_made_of_the_other(lost):
     del cluster.secrets[lost]
     install.provide_credentials(cluster)
     assert cluster.keys() == before
+
+
+def test_what_another_installation_made_meanwhile_is_taken():
+    other = Cluster()
+    install.provide_credentials(other)
+    cluster = Cluster()
+    cluster.others[BOTH[0]] = {BOTH[0]: other.secrets[BOTH[0]]}
+    install.provide_credentials(cluster)
+    server, operator = cluster.keys()
+    assert server == operator == other.keys()[0]
+
+
+def test_a_secret_that_cannot_be_made_is_said():
+    cluster = Cluster()
+    cluster.full = True
+    with pytest.raises(SetupError, match=r"gradient-storage-default cannot be made: .*quota"):
+        install.provide_credentials(cluster)
 
 
 def test_no_credential_stands_on_a_command_line():

@@ -96,16 +96,20 @@ class PlaceKeeper:
 
     def settle(self, run: RunKey) -> None:
         """A look at the run has ended: what it was given and did not use goes to others."""
+        self._let_go(run, waited=False)
+
+    def forget(self, run: RunKey) -> None:
+        """The run has ended, or is gone: it waits for nothing, and no place is kept for it."""
+        waited = bool(self._waits.get(run))
+        self._leave(run)
+        self._let_go(run, waited=waited)
+
+    def _let_go(self, run: RunKey, *, waited: bool) -> None:
         unused = self._given.pop(run, None)
         first = run in self._unseen
         self._unseen.discard(run)
-        if unused or first:
+        if unused or first or waited:
             self._distribute()
-
-    def forget(self, run: RunKey) -> None:
-        """The run has ended, or is gone: it waits for nothing."""
-        self._leave(run)
-        self.settle(run)
 
     def position(self, run: RunKey) -> int:
         """The place in the line of the run's first waiting job; 0: none waits."""
