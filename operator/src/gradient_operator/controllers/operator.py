@@ -211,6 +211,9 @@ class Operator:
             self._queue.add(
                 Key("run", view.namespace, view.name), urgent=new is not None, first=leaves
             )
+        if new is not None and new.workflow and new.final and old is not None and not old.final:
+            # Its status tells how its last run ended, by what this cache holds from now on.
+            self._queue.add(Key("workflow", new.namespace, new.workflow))
         for key in self._run_controller.turns.changed(old, new):
             self._queue.add(key)
         self._results.changed(old, new)
