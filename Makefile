@@ -122,7 +122,7 @@ e2e: $(READY) ## Tests on a real cluster, which they start unless it is up
 
 .PHONY: test
 test: lint type imports generated parts ## Everything that CI runs
-	@$(BIN)/pytest $(TESTS) --numprocesses 2 --dist loadgroup
+	@$(BIN)/pytest $(TESTS) --numprocesses 2 --dist loadscope
 
 # Before the tests, as no test's time limit covers ten minutes of Go compiler; and it is seen.
 .PHONY: parts

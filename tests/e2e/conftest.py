@@ -10,7 +10,6 @@ import re
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,17 +18,12 @@ from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import NAMESPACES
 from tests.e2e.cluster import ROOT, Cluster, command
 
-HERE = Path(__file__).parent
 
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the group in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker("e2e")
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-            # A connection that a fault cut may be collected only in the midst of a later test.
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests of this folder."""
+    item.add_marker("e2e")
+    # A connection that a fault cut may be collected only in the midst of a later test.
+    item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,12 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the group in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker("integration")
-            item.add_marker(pytest.mark.xdist_group("integration"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests of this folder."""
+    item.add_marker("integration")
 
 
 def cluster(word: str) -> subprocess.CompletedProcess[str]:
