@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,18 @@ from gradient_operator.helpers.environment import SettingsError
 from gradient_operator.helpers.running import AbortedError, classify, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Give the process its handlers back: a helper's would write to the output of this test."""
+    root = logging.getLogger()
+    before, level = [*root.handlers], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize(
