@@ -1,4 +1,5 @@
-"""An object storage that answers, and holds nothing: enough for an operator that only looks."""
+"""An object storage that answers, takes what is written, and holds nothing: enough for an operator
+that only looks, and sometimes leaves a mark."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,8 +10,18 @@ from typing import Any
 class _Refusing(BaseHTTPRequestHandler):
     """Answers, and has nothing: enough for who only asks whether it is there."""
 
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
         self.send_error(403)
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.written.append(self.path)
+        self.send_response(200)
+        self.send_header("ETag", '"0"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_):
         return
@@ -21,11 +32,14 @@ class Storage:
 
     def __init__(self):
         self.port = 0
+        self.written: list[str] = []
+        """The paths of what was written."""
         self.open()
 
     def open(self):
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), _Refusing)
         self.port = self.server.server_port
+        self.server.written = self.written
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):

@@ -14,7 +14,7 @@ from gradient_operator.kube.resources import (
 )
 from gradient_operator.workflow.references import version_id
 from tests.builders import DIGEST, make_workflow
-from tests.integration.operator.kubelet import MACHINE, Kubelet
+from tests.integration.operator.kubelet import MACHINE, Kubelet, Pod
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.storage import Storage
 from tests.integration.operator.team import Team
@@ -58,6 +58,27 @@ def message(pod, **strings):
 
 def train(name, dataset):
     return make_workflow().job(name).on(MACHINE).makes("model", "dataset", dataset)
+
+
+async def own_provider(team: Team, storage: Storage) -> str:
+    """A bucket of the namespace with keys of its own."""
+    body = {
+        "apiVersion": STORAGE_PROVIDERS.api_version,
+        "kind": STORAGE_PROVIDERS.kind,
+        "metadata": {"name": team.name("bucket"), "namespace": team.namespace},
+        "spec": {
+            "endpoint": f"http://127.0.0.1:{storage.port}",
+            "bucket": "cats",
+            "credentialsSecret": "cats-keys",
+        },
+    }
+    made = await team.client.create(STORAGE_PROVIDERS, body)
+    return str(made["metadata"]["name"])
+
+
+def marks(storage: Storage, pod: Pod) -> list[str]:
+    """What the operator has written for a Pod's uploader to find."""
+    return [path for path in storage.written if pod["metadata"]["uid"] in path]
 
 
 async def upload(kubelet: Kubelet, job: str, attempt: int = 1, **strings: str) -> None:
@@ -145,6 +166,62 @@ async def test_a_provider_with_a_web_identity_gives_a_token_to_helpers_alone(
     await upload(kubelet, "a")
     await team.ended(run, "Succeeded")
     assert await latest(team, dataset) == DIGEST
+
+
+async def test_who_uploads_for_a_cancelled_run_is_told_to_stop(operator, team, kubelet, storage):
+    dataset = team.name("data")
+    run = await team.start(train("a", dataset))
+    pod = await kubelet.pod("a")
+    await kubelet.run(pod)
+    await team.job(run, "a", phase="Uploading")
+    await team.cancel(run)
+
+    async def told():
+        assert marks(storage, pod) == [f"/gradient/v1/runs/{pod['metadata']['uid']}/abort"]
+
+    await eventually(told)
+    await kubelet.upload(pod, {"v": 1, "error": "The upload was aborted.", "reason": "Aborted"}, 74)
+    await team.ended(run, "Cancelled")
+    assert await latest(team, dataset) is None
+
+
+async def test_an_upload_to_a_bucket_of_the_namespace_cannot_be_stopped_and_counts(
+    operator, team, kubelet, storage
+):
+    """The operator has no keys of that bucket: it leaves no mark there, and none elsewhere."""
+    policy = {"datasets": {"provider": await own_provider(team, storage)}}
+    dataset = team.name("data")
+    builder = train("a", dataset).job("b").on(MACHINE).needs("a")
+    run = await team.start(builder, policy=policy)
+    pod = await kubelet.pod("a")
+    await kubelet.run(pod)
+    await team.job(run, "a", phase="Uploading")
+    await team.cancel(run)
+    await team.job(run, "a", phase="Uploading", reason="Cancelling")
+    await kubelet.upload(pod, message(pod))
+    status = await team.ended(run, "Cancelled")
+    assert {name: job["phase"] for name, job in status["jobs"].items()} == {
+        "a": "Succeeded",
+        "b": "Cancelled",
+    }
+    assert await latest(team, dataset) == DIGEST
+    assert marks(storage, pod) == []
+
+
+async def test_what_a_failed_job_uploads_to_a_bucket_of_the_namespace_counts_for_nothing(
+    operator, team, kubelet, storage
+):
+    policy = {"datasets": {"provider": await own_provider(team, storage)}}
+    dataset = team.name("data")
+    run = await team.start(train("a", dataset), policy=policy)
+    pod = await kubelet.pod("a")
+    await kubelet.run(pod, 1)
+    status = await team.ended(run, "Failed")
+    await kubelet.upload(pod, message(pod))
+    await kubelet.released(pod)
+    assert (await team.run(run))["status"] == status
+    assert await latest(team, dataset) is None
+    assert marks(storage, pod) == []
 
 
 async def test_the_phase_of_a_pod_proves_nothing(operator, team, kubelet):
