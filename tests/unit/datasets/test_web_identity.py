@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gradient_operator.datasets import web_identity
+from gradient_operator.datasets.credentials import WebIdentity
 from gradient_operator.datasets.errors import StorageRefusedError, StorageUnavailableError
-from gradient_operator.datasets.web_identity import WebIdentity, WebIdentityKeys
+from gradient_operator.datasets.web_identity import WebIdentityKeys
 from tests.token_service import TokenService
 
 if TYPE_CHECKING:

@@ -29,13 +29,13 @@ from gradient_operator.datasets.errors import (
     StorageRefusedError,
     StorageUnavailableError,
 )
-from gradient_operator.datasets.web_identity import WebIdentityKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gradient_operator.datasets.credentials import Credentials
     from gradient_operator.datasets.location import StorageLocation
+    from gradient_operator.datasets.web_identity import WebIdentityKeys
 
 Data = bytes | bytearray | memoryview
 T = TypeVar("T")
@@ -212,11 +212,7 @@ def open_backend(location: StorageLocation, credentials: Credentials | None) -> 
         return ObstoreBackend(LocalStore(folder, mkdir=True), str(location))
     if credentials is None:
         raise StorageRefusedError(f"No credentials were given for {location}.")
-    identity = (
-        WebIdentityKeys(credentials.identity, ca_certificate=credentials.ca_certificate)
-        if credentials.identity is not None
-        else None
-    )
+    identity = _identity(credentials)
     settings = _s3_settings(location, credentials)
     if identity is not None:
         settings["credential_provider"] = identity
@@ -227,6 +223,15 @@ def open_backend(location: StorageLocation, credentials: Credentials | None) -> 
             f"The settings of {location} cannot be used: {_first_line(error)}."
         ) from error
     return ObstoreBackend(store, str(location), identity)
+
+
+def _identity(credentials: Credentials) -> WebIdentityKeys | None:
+    if credentials.identity is None:
+        return None
+    # Most have keys, and the programs that move data start often: this brings an HTTP client along.
+    from gradient_operator.datasets.web_identity import WebIdentityKeys  # noqa: PLC0415
+
+    return WebIdentityKeys(credentials.identity, ca_certificate=credentials.ca_certificate)
 
 
 def _s3_settings(location: StorageLocation, credentials: Credentials) -> dict[str, Any]:

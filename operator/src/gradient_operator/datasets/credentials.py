@@ -9,17 +9,52 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gradient_operator.datasets.errors import StorageRefusedError
-from gradient_operator.datasets.web_identity import WebIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_DIRECTORY: Final = Path("/var/run/gradient/storage")
+TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - the name of a variable
+ROLE: Final = "AWS_ROLE_ARN"
+SESSION: Final = "AWS_ROLE_SESSION_NAME"
+ENDPOINT: Final = "AWS_ENDPOINT_URL_STS"
+"""Variables, as AWS's own programs and the webhooks of its clusters name them."""
+
+
 _LONGEST: Final = 64 * 1024
 _AMBIENT: Final = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebIdentity:
+    """Who we are: a token in a file, and the role that it opens."""
+
+    role: str
+    token_file: Path
+    endpoint: str
+    """URL of the token service."""
+    session: str = "gradient"
+    """How the service's log calls us."""
+
+    @classmethod
+    def of_environment(cls, variables: Mapping[str, str] = os.environ) -> WebIdentity | None:
+        """As the variables of AWS say it; None if they do not."""
+        role, token = variables.get(ROLE), variables.get(TOKEN_FILE)
+        if not role or not token:
+            return None
+        region = variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1"
+        return cls(
+            role=role,
+            token_file=Path(token),
+            endpoint=variables.get(ENDPOINT) or f"https://sts.{region}.amazonaws.com",
+            session=variables.get(SESSION) or "gradient",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

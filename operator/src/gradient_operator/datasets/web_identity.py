@@ -10,16 +10,13 @@ The request is `AssumeRoleWithWebIdentity` (AWS STS API, version 2011-06-15); it
 from __future__ import annotations
 
 import html
-import os
 import re
 import ssl
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gradient_operator.datasets.errors import (
@@ -29,15 +26,11 @@ from gradient_operator.datasets.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from obstore.store import S3Credential
 
-TOKEN_FILE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - the name of a variable
-ROLE: Final = "AWS_ROLE_ARN"
-SESSION: Final = "AWS_ROLE_SESSION_NAME"
-ENDPOINT: Final = "AWS_ENDPOINT_URL_STS"
-"""Variables, as AWS's own programs and the webhooks of its clusters name them."""
+    from gradient_operator.datasets.credentials import WebIdentity
 
 DURATIONS: Final = (43_200, 28_800, 14_400, 7_200, 3_600)
 """Seconds that are asked for, longest first: a role may allow from one hour to twelve."""
@@ -47,32 +40,6 @@ REQUEST_SECONDS: Final = 20.0
 _LARGEST_ANSWER: Final = 64 * 1024
 _LONGEST_TOKEN: Final = 64 * 1024
 _SERVER_ERROR: Final = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebIdentity:
-    """Who we are: a token in a file, and the role that it opens."""
-
-    role: str
-    token_file: Path
-    endpoint: str
-    """URL of the token service."""
-    session: str = "gradient"
-    """How the service's log calls us."""
-
-    @classmethod
-    def of_environment(cls, variables: Mapping[str, str] = os.environ) -> WebIdentity | None:
-        """As the variables of AWS say it; None if they do not."""
-        role, token = variables.get(ROLE), variables.get(TOKEN_FILE)
-        if not role or not token:
-            return None
-        region = variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1"
-        return cls(
-            role=role,
-            token_file=Path(token),
-            endpoint=variables.get(ENDPOINT) or f"https://sts.{region}.amazonaws.com",
-            session=variables.get(SESSION) or "gradient",
-        )
 
 
 class WebIdentityKeys:
