@@ -7,7 +7,9 @@ import pytest
 from obstore.store import MemoryStore
 
 from gradient_operator.cli.dataset import access, storage
+from gradient_operator.datasets import run_archive
 from gradient_operator.datasets.backend import ObstoreBackend
+from gradient_operator.datasets.errors import BlobMissingError
 from gradient_operator.datasets.run_archive import (
     Archived,
     Log,
@@ -89,3 +91,21 @@ def test_what_is_in_neither_is_said_as_ever(gradient, archive):
     assert "There is no run 'nothing' in namespace team. List them" in err
     code, _, err = gradient("logs", "old", "b")
     assert code == 2
+
+
+def test_why_an_archived_run_failed_is_said_with_the_end_of_its_log(gradient, archive):
+    code, out, _ = gradient("why", "old")
+    assert code == 0
+    assert "Failed first: job a, attempt 2" in out
+    assert "| attempt 2\n           | last\n" in out
+    assert "gradient rerun" not in out
+
+
+def test_an_archived_log_that_is_gone_leaves_the_rest_of_the_answer(gradient, archive, monkeypatch):
+    def gone(*_):
+        raise BlobMissingError("it is gone", reason="BlobMissing")
+
+    monkeypatch.setattr(run_archive, "read_log", gone)
+    code, out, _ = gradient("why", "old")
+    assert code == 0
+    assert "why      exit code 1" in out

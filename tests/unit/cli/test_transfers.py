@@ -56,6 +56,15 @@ def test_json_has_the_numbers(gradient, run):
     assert found.keys() == {"Fetch", "Upload"}
 
 
+def test_why_says_it_too(gradient, run):
+    code, out, _ = gradient("why", run)
+    assert code == 0
+    assert "  Fetch: fetches /fetched/data: 25 % of 4.0 MiB, 1.0 MiB/s\n" in out
+    assert "  Upload: uploads /outputs/model: 45.0 MiB so far, 13.0 MiB/s\n" in out
+    found = json.loads(gradient("why", run, "-o", "json")[1])["transfers"]
+    assert found["Fetch"]["bytes"] == MIB
+
+
 def test_transfer_that_is_over_is_not_shown():
     before = read_line(UPLOADING)
     assert before is not None

@@ -60,8 +60,10 @@ async def archived_run(
     return found[0]
 
 
-async def find_anywhere(cluster: Cluster, target: Target, name: str) -> tuple[dict[str, Any], bool]:
-    """A run in the cluster or else in the archive, and whether it is archived.
+async def find_anywhere(
+    cluster: Cluster, target: Target, name: str
+) -> tuple[dict[str, Any], Archived | None]:
+    """A run in the cluster or else in the archive, and what the archive has of it then.
 
     Raises:
         CommandError: it is in neither.
@@ -70,10 +72,10 @@ async def find_anywhere(cluster: Cluster, target: Target, name: str) -> tuple[di
 
     try:
         hint = "List them with 'gradient runs', with --all also archived ones."
-        return await cluster.find(RUNS, name, hint=hint), False
+        return await cluster.find(RUNS, name, hint=hint), None
     except CommandError as missing:
         found = await archived_run(cluster, target, run=name, missing=missing)
-        return dict(found.run), True
+        return dict(found.run), found
 
 
 async def read_logs(
@@ -96,3 +98,19 @@ async def read_logs(
             return [read_log(store, log) for log in logs]
 
     return await asyncio.to_thread(read)
+
+
+async def last_lines(
+    cluster: Cluster, target: Target, archived: Archived, job: str, *, lines: int
+) -> list[str]:
+    """The end of an archived job's last log; empty where there is none, or it cannot be read."""
+    from gradient_operator.datasets.errors import DatasetError
+
+    logs = [log for log in archived.logs if log.job == job]
+    if not logs:
+        return []
+    try:
+        (text,) = await read_logs(cluster, target, [max(logs, key=lambda log: log.attempt)])
+    except (CommandError, DatasetError, OSError):
+        return []
+    return text.decode(errors="replace").splitlines()[-lines:]

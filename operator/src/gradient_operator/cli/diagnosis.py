@@ -4,13 +4,15 @@ Pure: nothing here asks the cluster, so that every answer can be tested from wri
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from gradient_operator.api.names import GROUP
 from gradient_operator.api.times import parse_time
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import FINAL, one_line
+from gradient_operator.cli.transfers import Transfer
 from gradient_operator.cli.why_facts import Facts, event_time
 from gradient_operator.engine.scheduling import plain
 
@@ -66,10 +68,14 @@ class Diagnosis:
     working: tuple[JobView, ...] = ()
     causes: tuple[Cause, ...] = ()
     ended: Mapping[str, tuple[str, ...]]
+    moving: Mapping[str, Transfer] = field(default_factory=dict)
+    """How far jobs are that fetch or upload."""
 
 
-def diagnose(run: RunView, facts: Facts, now: float) -> Diagnosis:
-    """Put the answer together; `now` in seconds since the epoch."""
+def diagnose(
+    run: RunView, facts: Facts, now: float, *, moving: Mapping[str, Transfer] = MappingProxyType({})
+) -> Diagnosis:
+    """Put the answer together; `now` in seconds since the epoch, `moving` are its transfers."""
     ended: dict[str, tuple[str, ...]] = {}
     for job in run.jobs:
         if job.phase in {"Omitted", "Skipped", "Cancelled"}:
@@ -83,7 +89,9 @@ def diagnose(run: RunView, facts: Facts, now: float) -> Diagnosis:
         waits = (Wait(reason="Deleting", message=text), *waits)
     working = tuple(job for job in run.jobs if job.phase in _UNDER_WAY and not job.message)
     causes = tuple(_causes(run, facts))
-    return Diagnosis(run=run, waits=waits, working=working, causes=causes, ended=ended)
+    return Diagnosis(
+        run=run, waits=waits, working=working, causes=causes, ended=ended, moving=moving
+    )
 
 
 def _of_run(run: RunView, facts: Facts) -> tuple[Wait, ...]:
@@ -263,12 +271,10 @@ def _shares(others: Sequence[Mapping[str, Any]]) -> tuple[Holder, ...]:
 def _causes(run: RunView, facts: Facts) -> Iterator[Cause]:
     """What failed, in the order in which it did."""
     condition = _succeeded(run)
-    failed = [job for job in run.jobs if job.phase == "Failed"]
-    if not failed and run.phase in {"Failed", "Cancelled"}:
+    if not run.failed and run.phase in {"Failed", "Cancelled"}:
         reason = str(condition.get("reason") or run.phase)
         yield Cause(reason=reason, message=run.message, at=run.finished_at)
-    failed.sort(key=lambda job: (job.finished_at or float("inf"), job.name))
-    for place, job in enumerate(failed):
+    for place, job in enumerate(run.failed):
         first, *rest = job.message.strip().splitlines() or [job.reason]
         log = facts.log if place == 0 and facts.log else rest
         yield Cause(

@@ -53,7 +53,7 @@ async def _show(name: str, output: str, target: Target) -> int:
     async with connect(target) as cluster:
         run, archived = await find_anywhere(cluster, target, name)
         models = await _models(cluster, run)
-        view, now = run_view({**run, "archived": archived}), time.time()
+        view, now = run_view({**run, "archived": archived is not None}), time.time()
         moving = await transfers(cluster, view.jobs)
     if output == "json":
         click.echo(json.dumps(run_details(view, models=models, moving=moving, now=now), indent=2))

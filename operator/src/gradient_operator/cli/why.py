@@ -23,7 +23,8 @@ def command(*, run: str, output: str, target: Target) -> int:
     """Say why a run does not move, or why it failed.
 
     On one screen: what it waits for, since when, who holds it, and what to do. Of a run that has
-    ended: what failed first, with its last lines, and how to go on. docs/why.md has every reason.
+    ended, also of one that only the archive has: what failed first, with its last lines, and how
+    to go on. docs/why.md has every reason.
     """
     from gradient_operator.cli.cluster import run_async
     from gradient_operator.cli.output.why_view import as_json, as_text
@@ -38,12 +39,21 @@ def command(*, run: str, output: str, target: Target) -> int:
 
 
 async def _diagnose(name: str, target: Target, now: float) -> Diagnosis:
+    from gradient_operator.cli.archive import find_anywhere, last_lines
     from gradient_operator.cli.cluster import connect
     from gradient_operator.cli.diagnosis import diagnose
     from gradient_operator.cli.output.run_view import run_view
-    from gradient_operator.cli.why_facts import gather
-    from gradient_operator.kube.resources import RUNS
+    from gradient_operator.cli.transfers import transfers
+    from gradient_operator.cli.why_facts import LAST_LINES, Facts, gather
 
     async with connect(target) as cluster:
-        run = await cluster.find(RUNS, name, hint="List them with 'gradient runs'.")
-        return diagnose(run_view(run), await gather(cluster, run), now)
+        run, archived = await find_anywhere(cluster, target, name)
+        view = run_view({**run, "archived": archived is not None})
+        if archived is None:
+            facts = await gather(cluster, run)
+            return diagnose(view, facts, now, moving=await transfers(cluster, view.jobs))
+        log: list[str] = []
+        if view.failed:
+            job = view.failed[0].name
+            log = await last_lines(cluster, target, archived, job, lines=LAST_LINES)
+        return diagnose(view, Facts(log=log), now)

@@ -17,6 +17,7 @@ from gradient_operator.api.names import (
     LABEL_RUN_UID,
     MANAGER,
 )
+from gradient_operator.cli.output.run_view import run_view
 from gradient_operator.kube.errors import Forbidden, KubeError, NotFound
 from gradient_operator.kube.resources import CORE_EVENTS, PODS, RUNS
 
@@ -54,7 +55,8 @@ async def gather(cluster: Cluster, run: Object) -> Facts:
     """Read what the run's state calls for."""
     status = run.get("status") or {}
     if status.get("phase") in _FINAL:
-        return Facts(log=await _log(cluster, first_failed(status.get("jobs") or {})))
+        failed = run_view(run).failed
+        return Facts(log=await _log(cluster, failed[0].pod) if failed else ())
     held = _HOLDER.search(status.get("message") or "")
     if held is not None:
         return Facts(holder=await _get_run(cluster, held[1]))
@@ -74,12 +76,6 @@ async def gather(cluster: Cluster, run: Object) -> Facts:
     if reasons & {"GPUBusy", "QuotaExceeded"}:
         others = await _others(cluster, run, everywhere="GPUBusy" in reasons)
     return Facts(pods={pod["metadata"]["name"]: pod for pod in pods}, events=events, others=others)
-
-
-def first_failed(jobs: Mapping[str, Object]) -> Object:
-    """The state of the job that failed first; empty if none did."""
-    failed = [job for job in jobs.values() if job.get("phase") == "Failed"]
-    return min(failed, key=lambda job: str(job.get("finishedAt") or "~"), default={})
 
 
 def _is_starting(pod: Object) -> bool:
@@ -155,9 +151,8 @@ async def _get_run(cluster: Cluster, name: str) -> Object | None:
         return None
 
 
-async def _log(cluster: Cluster, job: Object) -> list[str]:
+async def _log(cluster: Cluster, pod: str) -> list[str]:
     """The last lines of a failed job, while its Pod is there."""
-    pod = job.get("pod")
     if not pod:
         return []
     try:

@@ -24,9 +24,10 @@ def page() -> str:
 # Why a run does not move, or why it failed
 
 `gradient why RUN` says it on one screen: what the run waits for, since when, who holds it, and what
-to do; of a run that has ended, what failed first, with its last lines. It reads the run's status,
-the conditions of its Pods and their Events, and needs nothing but the cluster's API; what your
-account may not read is left out. `-o json` has the same under names that stay.
+to do, and how far transfers are; of a run that has ended, what failed first, with its last lines.
+It reads the run's status, the conditions of its Pods and their Events, and needs nothing but the
+cluster's API; what your account may not read is left out. A run that the cluster has forgotten is
+read from the [archive](history.md). `-o json` has the same under names that stay.
 
 The same reasons stand in `status.jobs.*.reason` and in the condition `Succeeded` of a run; only
 `ImagePulling`, `NeedsUnderWay`, `Retrying`, `NotSeen` and `Deleting` are found by the command.

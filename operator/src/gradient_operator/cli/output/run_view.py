@@ -102,6 +102,12 @@ class RunView:
         """Whether the run never changes again."""
         return self.phase in {"Succeeded", "Failed", "Cancelled"}
 
+    @property
+    def failed(self) -> tuple[JobView, ...]:
+        """The jobs that failed, in the order in which they did."""
+        failed = (job for job in self.jobs if job.phase == "Failed")
+        return tuple(sorted(failed, key=lambda job: (job.finished_at or float("inf"), job.name)))
+
     def elapsed(self, now: float) -> float | None:
         """Seconds since it started, or that it took."""
         if self.started_at is None:

@@ -21,6 +21,9 @@ def as_text(found: Diagnosis, now: float) -> str:
     lines = [_head(found, now)]
     for wait in found.waits:
         lines += ["", *_wait(wait, now)]
+    if found.moving:
+        lines += ["", "Transfers"]
+        lines += [f"  {job}: {said.text()}" for job, said in found.moving.items()]
     if found.working:
         lines += ["", *_working(found, now)]
     for cause in found.causes[:_SHOWN]:
@@ -110,6 +113,7 @@ def as_json(found: Diagnosis, now: float) -> dict[str, Any]:
         "working": [
             {"job": job.name, "phase": job.phase, "node": job.node} for job in found.working
         ],
+        "transfers": {job: said.to_json() for job, said in found.moving.items()},
         "causes": [_cause_json(cause) for cause in found.causes],
         "ended": {name: list(jobs) for name, jobs in found.ended.items()},
         "next": [command for command, _ in hints(found.run)],
