@@ -86,14 +86,14 @@ class TestWaiting:
 
     def test_a_scheduler_that_was_quicker_than_the_deletion_changes_nothing(self):
         pod = make_pod(deletion_at=200.0, deletion_grace=30)
-        ledger = {"a": JobRecord(P.STARTING, 1, ready_at=50.0, reason="WaitingTooLong")}
-        found = plan(observe(pod, ledger=ledger), 130.0)
+        told = JobRecord(
+            P.STARTING, 1, pod_uid=pod.uid, ready_at=50.0, reason="WaitingTooLong", message="…"
+        )
+        found = plan(observe(pod, ledger={"a": told}), 130.0)
         assert found.ledger["a"].reason == "WaitingTooLong"
         gone = replace(pod, phase="Failed")
-        assert plan(observe(gone, ledger=found.ledger), 131.0).ledger["a"].phase in {
-            P.FAILED,
-            P.PENDING,
-        }
+        record = plan(observe(gone, ledger=found.ledger), 131.0).ledger["a"]
+        assert (record.phase, record.reason, record.message) == (P.FAILED, "WaitingTooLong", "…")
 
 
 class TestStarting:
@@ -110,6 +110,10 @@ class TestStarting:
         ended = replace(pod, phase="Failed", deletion_at=250.0)
         after = plan(observe(ended, ledger=found.ledger), 225.0).ledger["a"]
         assert (after.phase, after.infra_failures, after.user_failures) == (P.PENDING, 1, 0)
+        assert after.reason == "StartingTooLong", (
+            "not that the Pod was deleted, which was our doing"
+        )
+        assert "the image cannot be pulled" in after.message
 
     def test_main_that_runs_has_started(self):
         pod = make_pod(scheduled_at=2.0, main=running(150.0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gradient_operator.engine import clocks, ending, full_disk, starting, timeout
 from gradient_operator.engine.actions import CommitOutputs, DeletePod, ReadResult
@@ -31,6 +31,9 @@ from gradient_operator.engine.waiting import (
 from gradient_operator.workflow.model import CompiledJob
 from gradient_operator.workflow.references import version_id
 
+_CLOCKS: Final = {clocks.WAITED: FailureClass.WAITING, clocks.STARTED: FailureClass.STARTING}
+"""The clocks that stop a Pod whose main has not started."""
+
 
 def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> JobRecord:
     """What becomes of a job from what its Pod says."""
@@ -50,7 +53,7 @@ def observed(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) ->
     if end is not None and not _ended_before_stop(step, pod, outcome):
         record = replace(record, **facts)
         return _stopped(step, record, pod, end, going=isinstance(outcome, Going))
-    late = _late(step, job, record, pod)
+    late = _decided(record, pod, outcome) or _late(step, job, record, pod)
     if late is not None and late.at > step.now:
         step.wake(late.at)
     elif late is not None and pod.uid not in step.seen.committed:
@@ -79,6 +82,19 @@ def _last_node(step: Step, job: CompiledJob, record: JobRecord) -> str | None:
     return record.node if record.node and held_claims(step.seen, job) else None
 
 
+def _decided(record: JobRecord, pod: PodRecord, outcome: Outcome) -> Limit | None:
+    """The clock that ran out at an earlier look, whatever the Pod says while it ends.
+
+    A kubelet that stops a Pod which never started calls it failed; so would we call it deleted.
+    """
+    kind = _CLOCKS.get(record.reason or "")
+    if kind is None or not pod.deleting or record.pod_uid != pod.uid:
+        return None
+    if isinstance(outcome, Done | Unread):
+        return None
+    return Limit(0, Failure(kind, str(record.reason), record.message or ""))
+
+
 def _late(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Limit | None:
     """When the clock runs out that counts now: until it has a node, until main runs, or after."""
     seen, main = step.seen, pod.main
@@ -97,8 +113,7 @@ def _late(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Li
     what = waits.message if waits is not None else ""
     ready_at = record.ready_at if record.ready_at is not None else pod.created_at
     late = clocks.waiting(seen, job, replace(record, ready_at=ready_at), what)
-    # The scheduler may have been quicker than the deletion.
-    if not pod.node or (late is not None and record.reason == clocks.WAITED and pod.deleting):
+    if not pod.node:
         return late
     return clocks.starting(seen, job, pod, what)
 
