@@ -2,7 +2,13 @@
 
 import pytest
 
-from gradient_operator.controllers.conditions import MESSAGE_LIMIT, Condition, merge, of_run
+from gradient_operator.controllers.conditions import (
+    MESSAGE_LIMIT,
+    Condition,
+    merge,
+    of_run,
+    with_archived,
+)
 from gradient_operator.engine.model import RunPhase
 
 NOON = 1_769_860_800.0
@@ -40,6 +46,15 @@ def test_its_time_changes_with_its_status_alone(after, time):
 def test_a_condition_that_is_not_given_any_more_goes():
     before = merge([], [TRUE, Condition("Stalled", "True", "Bad")], generation=1, now=NOON)
     assert [item["type"] for item in merge(before, [TRUE], generation=1, now=NOON)] == ["Ready"]
+
+
+def test_what_the_archive_wrote_stays():
+    own = {"status": "False", "message": "away", "generation": 1, "now": NOON}
+    before = with_archived([], **own)
+    assert merge(before, [TRUE], generation=2, now=NOON)[0] == before[0]
+    after = with_archived(before, **(own | {"message": "still away", "now": NOON + 60}))
+    assert [item["message"] for item in after] == ["still away"]
+    assert after[0]["lastTransitionTime"] == "2026-01-31T12:00:00Z"
 
 
 def test_a_long_message_is_cut():

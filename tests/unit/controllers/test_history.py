@@ -7,8 +7,9 @@ from obstore.store import MemoryStore
 
 from gradient_operator.config import HistorySettings, OperatorConfig
 from gradient_operator.controllers.history import History
-from gradient_operator.controllers.records import project_run
+from gradient_operator.controllers.records import project_pod, project_run
 from gradient_operator.controllers.run_archive import RunArchive
+from gradient_operator.controllers.services import PodIndex
 from gradient_operator.datasets.backend import ObstoreBackend
 from gradient_operator.datasets.errors import StorageUnavailableError
 from gradient_operator.datasets.run_archive import read_log, read_records
@@ -33,12 +34,19 @@ class World(MemoryApi):
         self.logs, self.deleted, self.told = {}, [], []
         self.store, self.faults = faulty_store(ObstoreBackend(MemoryStore(), "memory"))
         self.client, self.recorder = self, self
-        self.runs, self.workflows = {}, {}
+        self.runs, self.workflows, self.pods = {}, {}, PodIndex()
         self.put(WORKFLOWS, "w", spec={}, status={})
         self.restart(archived=archived)
 
     def restart(self, *, archived=True):
-        self.archive = RunArchive(self, lambda: self.store, self.config.history, self.metrics)
+        self.archive = RunArchive(
+            self,
+            lambda: self.store,
+            self.config.history,
+            self.metrics,
+            pods=self.pods,
+            clock=self.clock,
+        )
         self.history = History(
             self,
             runs=self.runs,
@@ -71,9 +79,19 @@ class World(MemoryApi):
     def pod(self, uid, job="a", attempt=1):
         name = f"{job}-{attempt}"
         labels = {"gradient.run/run-uid": uid, "gradient.run/attempt": str(attempt)}
-        metadata = {"labels": labels, "annotations": {"gradient.run/job": job}}
-        self.put(PODS, name, metadata=metadata, spec={})
+        names = {"gradient.run/job": job, "gradient.run/run": self.named(uid)}
+        metadata = {"labels": labels, "annotations": names}
+        self.pods.update(None, project_pod(self.put(PODS, name, metadata=metadata, spec={})))
         return name
+
+    def named(self, uid):
+        return next(view.name for view in self.runs.values() if view.uid == uid)
+
+    def archived(self, name):
+        """The condition of a run."""
+        conditions = self.all(RUNS)[name]["status"].get("conditions", ())
+        found = [item for item in conditions if item["type"] == "Archived"]
+        return (found[0]["status"], found[0]["message"]) if found else None
 
     async def pod_logs(self, name, **_):
         if name not in self.logs:
@@ -161,6 +179,51 @@ async def test_while_the_archive_is_down_runs_stay_and_it_is_said(world):
     world.now = END + 38 * DAY
     assert await world.sweep() == ["old"]
     assert "is deleted without archive" in world.told[-1][1]
+
+
+async def test_a_run_says_that_it_is_archived_and_where(world):
+    uid = two_runs(world)
+    body = world.objects["gradientruns", "ns", "old"]
+    body["status"]["conditions"] = [
+        {"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-01-31T12:00:00Z"}
+    ]
+    await world.archive.keep(world.runs["ns", "old"], tell=True)
+    status, message = world.archived("old")
+    assert (status, f"v1/history/ns/old/{uid}" in message) == ("True", True)
+    conditions = world.all(RUNS)["old"]["status"]["conditions"]
+    assert [item["type"] for item in conditions] == ["Succeeded", "Archived"]
+    assert world.all(RUNS)["old"]["status"]["phase"] == "Succeeded"
+    (record,) = read_records(world.store, "ns")
+    assert len(record.run["status"]["conditions"]) == 1, "the record is older than that"
+
+
+async def test_a_run_that_is_about_to_go_is_not_told_first(world):
+    two_runs(world)
+    await world.archive.keep(world.runs["ns", "old"])
+    assert world.archived("old") is None
+
+
+async def test_a_run_that_cannot_be_archived_says_so_once_and_then_that_it_is(world):
+    two_runs(world)
+
+    def down(*_):
+        raise StorageUnavailableError("the bucket does not answer")
+
+    world.faults.on_call = down
+    for _ in range(2):
+        await world.sweep()
+    assert world.archived("old") == ("False", "it is tried again: the bucket does not answer")
+    assert world.writes.count(("patch", "gradientruns", "old")) == 1
+    world.faults.on_call = lambda *_: None
+    await world.archive.keep(world.runs["ns", "old"], tell=True)
+    assert world.archived("old")[0] == "True"
+
+
+async def test_what_a_run_says_is_worth_no_failure(world):
+    two_runs(world)
+    world.refusals["patch", "gradientruns"] = KubeError("etcd is slow", status=500)
+    await world.archive.keep(world.runs["ns", "old"], tell=True)
+    assert len(list(read_records(world.store, "ns"))) == 1
 
 
 async def test_what_was_archived_before_a_restart_is_not_written_again(world):

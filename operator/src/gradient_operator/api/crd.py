@@ -70,6 +70,7 @@ class Kind:
 AGE: Final = Column("Age", ".metadata.creationTimestamp", "date")
 ACCEPTED: Final = '.status.conditions[?(@.type=="Accepted")]'
 READY: Final = '.status.conditions[?(@.type=="Ready")]'
+ARCHIVED: Final = '.status.conditions[?(@.type=="Archived")]'
 
 ALL: Final = (
     Kind(
@@ -102,6 +103,7 @@ ALL: Final = (
             Column("Phase", ".status.phase"),
             Column("Progress", ".status.progress"),
             AGE,
+            Column("Archived", f"{ARCHIVED}.status", wide=True),
             Column("Message", ".status.message", wide=True),
         ),
     ),

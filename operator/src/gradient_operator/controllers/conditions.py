@@ -13,6 +13,8 @@ from gradient_operator.controllers.ledger import cut
 from gradient_operator.engine.model import RunPhase
 
 MESSAGE_LIMIT = 2_048
+ARCHIVED = "Archived"
+"""Of a finished run; written by the archive alone, beside the way of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,13 @@ def merge(
     generation: int,
     now: float,
 ) -> list[dict[str, Any]]:
-    """The list for the status: the time of a condition changes only with its status."""
+    """The list for the status: the time of a condition changes only with its status.
+
+    Those that are not in `after` go, but what the archive has written stays.
+    """
     times = {item["type"]: (item["status"], item["lastTransitionTime"]) for item in before}
-    merged = []
+    given = {condition.type for condition in after}
+    merged = [dict(item) for item in before if item["type"] == ARCHIVED and ARCHIVED not in given]
     for condition in after:
         status, time = times.get(condition.type, (None, None))
         merged.append(
@@ -48,6 +54,22 @@ def merge(
             }
         )
     return merged
+
+
+def with_archived(
+    before: Sequence[Mapping[str, Any]],
+    *,
+    status: Literal["True", "False"],
+    message: str,
+    generation: int,
+    now: float,
+) -> list[dict[str, Any]]:
+    """The conditions of a finished run with the one that says whether it is archived."""
+    reason = "Archived" if status == "True" else "ArchiveFailed"
+    own = [item for item in before if item["type"] == ARCHIVED]
+    condition = Condition(ARCHIVED, status, reason, message)
+    others = [dict(item) for item in before if item["type"] != ARCHIVED]
+    return [*others, *merge(own, [condition], generation=generation, now=now)]
 
 
 def of_run(phase: RunPhase, *, reason: str, message: str, accepted: bool) -> list[Condition]:

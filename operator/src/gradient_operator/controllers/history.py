@@ -107,6 +107,7 @@ class History:
             await self._archive.keep(view)
         except (DatasetError, KubeError, OSError) as error:
             self._services.metrics.archive_failures_total.inc()
+            await self._archive.failed(view, error)
             patience = (self._settings.keep_days + self._settings.archive_patience_days) * _DAY
             given_up = self._services.clock() - _end(view) >= patience
             how = "is deleted without" if given_up else "stays until it is archived"

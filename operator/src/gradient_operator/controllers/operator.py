@@ -171,7 +171,13 @@ class Operator:
             changed=self._mirror.note if self._mirror is not None else None,
         )
         self._archive = (
-            RunArchive(client, DefaultStore(storage).impatient, config.history, metrics)
+            RunArchive(
+                client,
+                DefaultStore(storage).impatient,
+                config.history,
+                metrics,
+                pods=self._pod_index,
+            )
             if storage is not None and config.history.archive != "off"
             else None
         )

@@ -8,17 +8,21 @@ bucket.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from gradient_operator.api.names import CONTAINER_MAIN, GROUP, LABEL_ATTEMPT, LABEL_RUN_UID
+from gradient_operator.api.names import CONTAINER_MAIN
 from gradient_operator.config import HistorySettings
+from gradient_operator.controllers.conditions import with_archived
 from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.services import PodIndex
 from gradient_operator.datasets.errors import DatasetError
 from gradient_operator.datasets.run_archive import (
     Archived,
     Log,
+    folder,
     log_key,
     record_key,
     write_log,
@@ -27,7 +31,7 @@ from gradient_operator.datasets.run_archive import (
 from gradient_operator.datasets.store import BlobStore
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import Invalid, KubeError, NotFound
-from gradient_operator.kube.resources import PODS, RUNS
+from gradient_operator.kube.resources import RUNS
 from gradient_operator.observability.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -50,8 +54,13 @@ class RunArchive:
         open_store: Callable[[], BlobStore],
         settings: HistorySettings,
         metrics: Metrics,
+        *,
+        pods: PodIndex,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
+        self._pods = pods
+        self._clock = clock
         self._open_store = open_store
         self._settings = settings
         self._metrics = metrics
@@ -59,6 +68,8 @@ class RunArchive:
         self._written: set[str] = set()
         self._silent: set[str] = set()
         """Pods whose node did not give their log once: it may be gone for good."""
+        self._told: set[str] = set()
+        """Runs whose status says that they could not be archived."""
         self._wake = asyncio.Event()
 
     def changed(self, old: RunView | None, new: RunView | None) -> None:
@@ -66,6 +77,7 @@ class RunArchive:
         if new is None:
             if old is not None:
                 self._written.discard(old.uid)
+                self._told.discard(old.uid)
         elif new.final and old is not None and old.uid == new.uid and not old.final:
             self._pending[new.uid] = new
             self._wake.set()
@@ -78,16 +90,29 @@ class RunArchive:
             while self._pending:
                 view = self._pending.pop(next(iter(self._pending)))
                 try:
-                    await self.keep(view)
+                    await self.keep(view, tell=True)
                 except (DatasetError, KubeError, OSError) as error:
                     self._metrics.archive_failures_total.inc()
                     logger.warning("cannot archive run %s: %s", view.name, error)
                     self._pending[view.uid] = view
+                    await self.failed(view, error)
                     again = isinstance(error, KubeError)
                     await asyncio.sleep(AGAIN_SECONDS if again else RETRY_SECONDS)
 
-    async def keep(self, view: RunView) -> None:
-        """See to it that a run is archived.
+    async def failed(self, view: RunView, error: Exception) -> None:
+        """Say in a run's status, once, why it is not archived yet."""
+        if view.uid in self._told or isinstance(error, KubeError):
+            return
+        self._told.add(view.uid)
+        try:
+            run = await self._client.get(RUNS, name=view.name, namespace=view.namespace)
+        except KubeError:
+            return
+        if run["metadata"]["uid"] == view.uid:
+            await self._tell(run, "False", f"it is tried again: {error}")
+
+    async def keep(self, view: RunView, *, tell: bool = False) -> None:
+        """See to it that a run is archived; with `tell` its status says so then.
 
         Raises:
             DatasetError: the storage does not take it.
@@ -97,37 +122,68 @@ class RunArchive:
             return
         store = await asyncio.to_thread(self._open_store)
         key = record_key(view.namespace, view.name, view.uid)
+        run = None
         if await asyncio.to_thread(store.size, key) is None:
-            await self._write(store, view)
+            run = await self._write(store, view)
         self._written.add(view.uid)
+        if tell and run is not None:
+            place = folder(view.namespace, view.name, view.uid)
+            await self._tell(run, "True", f"kept as {place} in the default provider's bucket")
 
-    async def _write(self, store: BlobStore, view: RunView) -> None:
+    async def _tell(
+        self, run: Mapping[str, Any], status: Literal["True", "False"], message: str
+    ) -> None:
+        """Write the condition; that it fails changes nothing of what is archived."""
+        metadata, before = run["metadata"], run.get("status") or {}
+        found = with_archived(
+            before.get("conditions") or (),
+            status=status,
+            message=message,
+            generation=metadata.get("generation", 0),
+            now=self._clock(),
+        )
+        # Onto exactly this version: somebody else's conditions are in the list, too.
+        version = {"resourceVersion": metadata["resourceVersion"]}
+        try:
+            await self._client.merge_patch(
+                RUNS,
+                {"metadata": version, "status": {"conditions": found}},
+                name=metadata["name"],
+                namespace=metadata["namespace"],
+                subresource="status",
+                brief=True,
+            )
+        except KubeError as error:
+            logger.info("run %s does not say that it is archived: %s", metadata["name"], error)
+
+    async def _write(self, store: BlobStore, view: RunView) -> dict[str, Any] | None:
+        """Write logs and record; answers with the run, or None if it is not to be archived."""
         try:
             run = await self._client.get(RUNS, name=view.name, namespace=view.namespace)
         except NotFound:
-            return
+            return None
         if run["metadata"]["uid"] != view.uid or _is_elsewhere(run):
-            return
+            return None
         logs = await self._logs(store, view) if self._settings.archive == "logs" else ()
         run["metadata"].pop("managedFields", None)
         await asyncio.to_thread(write_record, store, Archived(run, logs))
         self._metrics.archived_runs_total.inc()
+        return run
 
     async def _logs(self, store: BlobStore, view: RunView) -> tuple[Log, ...]:
-        listed = await self._client.list_all(
-            PODS, namespace=view.namespace, label_selector=f"{LABEL_RUN_UID}={view.uid}"
-        )
+        pods = [
+            pod
+            for pod in self._pods.of(view.namespace, view.name).values()
+            if pod.run_uid == view.uid
+        ]
         found = []
-        for number, pod in enumerate(listed.items):
-            metadata = pod["metadata"]
-            text, truncated = await self._log(metadata["name"], view.namespace)
+        for number, pod in enumerate(sorted(pods, key=lambda pod: (pod.job, pod.attempt))):
+            text, truncated = await self._log(pod.name, view.namespace)
             if text is None:
                 continue
             key = log_key(view.namespace, view.name, view.uid, number)
             await asyncio.to_thread(write_log, store, key, text)
-            attempt = metadata["labels"].get(LABEL_ATTEMPT, "0")
-            job = metadata["annotations"].get(f"{GROUP}/job", "")
-            found.append(Log(job, int(attempt) if attempt.isdecimal() else 0, key, truncated))
+            found.append(Log(pod.job, pod.attempt, key, truncated))
         return tuple(found)
 
     async def _log(self, pod: str, namespace: str) -> tuple[bytes | None, bool]:
