@@ -118,7 +118,7 @@ async def test_what_is_wrong_is_refused_in_words_and_stops_nobody(cluster: Clust
     unknown = {"jobs": {"a": script("true", needs=["B"]), "b": script("true")}}
     assert "job a" in await refused(cluster, "unknown", unknown)
     many = {"jobs": {f"job-{number}": script("true") for number in range(10_000)}}
-    assert "1500" in await refused(cluster, "many", many)
+    assert "2048" in await refused(cluster, "many", many)
     huge = {"jobs": {f"job-{number}": script("x" * 200_000) for number in range(6)}}
     assert "move code into an image" in await refused(cluster, "huge", huge)
     await other

@@ -7,7 +7,20 @@ from tests.builders import make_workflow
 from tests.integration.api.objects import thing
 from tests.integration.operator.team import condition
 
+
+def gathering(*needs):
+    """A job that needs three hundred others, and these."""
+    builder = make_workflow()
+    for number in range(300):
+        builder.job(f"j{number}")
+    return builder.job("all").needs(*(f"j{number}" for number in range(300)), *needs)
+
+
 WRONG = {
+    "an unknown need behind those that the API server looks at": (
+        gathering("j99", "j300"),
+        "'j300' is not a job; did you mean 'j30'?",
+    ),
     "a circle": (
         make_workflow().job("a").needs("b").job("b").needs("a"),
         "makes a circle: a needs b needs a",

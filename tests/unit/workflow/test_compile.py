@@ -343,6 +343,16 @@ def test_more_needs_than_a_plan_can_bear_are_refused():
     assert [problem.rule for problem in builder.problems()] == ["too-many-needs"]
 
 
+def test_the_text_of_all_jobs_together_is_bounded():
+    builder = make_workflow().job("a").env(**{f"V{number}": "x" * 100_000 for number in range(5)})
+    builder.job("b").uses("container@v1", image="bash:5", args=["x" * 24_284])
+    assert builder.problems() == []
+    builder.uses("container@v1", image="bash:5", args=["x" * 24_284, "x"])
+    (problem,) = builder.problems()
+    assert str(problem).startswith("jobs: have 524289 characters of scripts, arguments and")
+    assert problem.rule == "too-large"
+
+
 class TestMachine:
     def test_the_jobs_own_wins(self):
         builder = make_workflow(defaults={"resources": {"instance-type": "C5"}}).job("a").on("C4")

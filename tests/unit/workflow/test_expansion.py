@@ -187,8 +187,8 @@ class TestAround:
 
     def test_too_many_jobs_in_all(self):
         builder = make_workflow()
-        for name in "abcdef":
+        for name in "abcdefghi":
             builder.job(name).put("strategy", {"matrix": {"n": list(range(256))}})
         assert said(builder) == [
-            "jobs: are 1536 with all combinations of matrices, at most 1500 fit"
+            "jobs: are 2304 with all combinations of matrices, at most 2048 fit"
         ]

@@ -120,8 +120,8 @@ WRONG = {
         "jobs.a.resources.instance-type: must have at least 1 character",
     ),
     "too many jobs": (
-        {"jobs": {f"j{number}": {} for number in range(1_501)}},
-        "jobs: must have at most 1500 items",
+        {"jobs": {f"j{number}": {} for number in range(2_049)}},
+        "jobs: must have at most 2048 items",
     ),
 }
 

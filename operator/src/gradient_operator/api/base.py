@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
-MAX_JOBS: Final = 1_500
-"""Jobs in one workflow; with MAX_NEEDS bounded by the cost that a CEL rule may have."""
-MAX_NEEDS: Final = 1_000
+MAX_JOBS: Final = 2_048
+"""Jobs in one workflow; bounded by the room for their status in one object, and by the cost that
+CEL rules may have."""
+MAX_NEEDS: Final = 2_048
 MAX_SLOTS: Final = 64
 """Inputs, or outputs, of one job."""
 MAX_ENV: Final = 128
 MAX_ARGS: Final = 256
-"""With MAX_ENV and MAX_JOBS bounded by the cost of the rule that adds up a file's text."""
+"""With MAX_ENV and MAX_JOBS bounded by the cost of the rules that add up a file's text."""
 MAX_TEXT: Final = 262_144
 """Characters in one script or argument; a whole object must stay below etcd's 1.5 MiB."""
 MAX_NAME: Final = 63

@@ -7,8 +7,9 @@ one place decides what a valid file is. Pure; the values of a run's inputs come 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from gradient_operator.api.rules import MAX_EDGES
+from gradient_operator.api.rules import MAX_EDGES, MAX_TOTAL_TEXT
 from gradient_operator.api.run import RunInput
 from gradient_operator.api.workflow import GradientFile, Job, Strategy
 from gradient_operator.workflow import graph, manual, triggers
@@ -55,6 +56,7 @@ def compile_file(
     state = Compilation(file=file, given=given, event=event or event_of(file))
     triggers.check(state, own=own)
     _check_given(state)
+    _check_text(state)
     if not file.jobs:
         state.error(("jobs",), "has no job: a workflow needs at least one", "no-jobs")
     state.combinations = expand(state)
@@ -109,6 +111,24 @@ def _check_given(state: Compilation) -> None:
             hint = nearest(name, known, "the workflow has no inputs")
             text = f"is not an input of the workflow; {hint}"
             state.error(("inputs", name), text, "unknown-given")
+
+
+def _check_text(state: Compilation) -> None:
+    """Add up what the API server's rules look at apart."""
+    count = sum(
+        len(text)
+        for job in state.file.jobs.values()
+        for text in chain(
+            (job.with_.script or "", *(job.with_.args or ())) if job.with_ is not None else (),
+            (job.env or {}).values(),
+        )
+    )
+    if count > MAX_TOTAL_TEXT:
+        text = (
+            f"have {count} characters of scripts, arguments and variables together, at most "
+            f"{MAX_TOTAL_TEXT} fit: move code into an image or a repository"
+        )
+        state.error(("jobs",), text, "too-large")
 
 
 def _needs(state: Compilation, name: str, job: Job) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gradient_operator.api.base import MAX_JOBS
 from gradient_operator.workflow.rules.model import Rule
 
 _RIGHT: Final = """\
@@ -77,8 +78,8 @@ RULES: Final = (
         id="too-many-jobs",
         severity="error",
         title="The workflow has too many jobs with all combinations of its matrices",
-        why="Each combination is a job, and a run holds at most 1,500 jobs: beyond that its "
-        "status would not fit into one object. Split the workflow, or the matrix.",
+        why=f"Each combination is a job, and a run holds at most {MAX_JOBS:,} jobs: beyond that "
+        "its status would not fit into one object. Split the workflow, or the matrix.",
         wrong=_MANY,
         right=_MANY.replace(", 9, 10, 11, 12, 13, 14, 15, 16", ""),
     ),
