@@ -58,6 +58,7 @@ class World:
     folder: Path
     fates: dict[Attempt, Fate] = field(default_factory=dict)
     pod_finalizer: bool = True
+    workers: int = 16
 
     def __post_init__(self) -> None:
         self.server = Server(self.loop.wall)
@@ -128,6 +129,7 @@ class World:
                 endpoint="http://storage", bucket="b", credentials_directory=self.folder
             ),
             pod_finalizer=self.pod_finalizer,
+            workers=self.workers,
         )
         operator = wiring.Operator(
             config, line.client(), namespace="op", identity=identity, metrics=self.metrics

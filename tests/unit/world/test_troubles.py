@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 
+from gradient_operator.controllers import run_apply
 from gradient_operator.kube.errors import Forbidden, Gone, ServerError
 from tests.world.line import Fault, Troubles
 from tests.world.nodes import Fate
@@ -14,6 +15,7 @@ from tests.world.stories import chain, fan
 from tests.world.world import in_world
 
 LONG = Fate(seconds=60.0)
+TURN, WORKERS, WIDTH = 5, 2, 40
 
 
 def succeeded(world, run="r", attempt=1):
@@ -166,3 +168,23 @@ def test_what_fails_for_one_run_delays_no_other(folder, fault):
     alone, beside = ended_at(disturbed=False), ended_at(disturbed=True)
     print(f"{alone:.2f} s alone, {beside:.2f} s beside a run that fails")
     assert beside < alone + 1.5  # in the time of the world, which no machine is too slow for
+
+
+def test_large_runs_that_hold_all_workers_give_way_to_a_small_one(folder, monkeypatch):
+    """Counted in Pods: those of one turn of each worker come before that of the small run."""
+    monkeypatch.setattr(run_apply, "PODS_IN_A_TURN", TURN)
+
+    async def play(world):
+        world.operate("one")
+        for number in range(WORKERS + 1):
+            world.start(f"large-{number}", fan(WIDTH))
+        await world.until(lambda: len(world.audit.created) > WORKERS + 1)
+        before = len(world.audit.created)
+        world.start("small", chain(1))
+        await world.until(lambda: ("small", "j0", 1) in world.audit.created)
+        assert len(world.audit.created) - before <= (WORKERS + 1) * TURN
+        await world.settle()
+        for run in world.runs():
+            succeeded(world, run["metadata"]["name"])
+
+    in_world(folder, play, workers=WORKERS)

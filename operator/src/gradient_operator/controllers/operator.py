@@ -214,9 +214,9 @@ class Operator:
         view = new or old
         if view is not None:
             leaves = new is not None and (new.cancel or new.deleting) and not new.final
-            self._queue.add(
-                Key("run", view.namespace, view.name), urgent=new is not None, first=leaves
-            )
+            # What a person did comes before what we wrote ourselves.
+            wanted = new is not None and (old is None or old.generation != new.generation or leaves)
+            self._queue.add(Key("run", view.namespace, view.name), urgent=wanted, first=leaves)
         if new is not None and new.workflow and new.final and old is not None and not old.final:
             # Its status tells how its last run ended, by what this cache holds from now on.
             self._queue.add(Key("workflow", new.namespace, new.workflow))

@@ -141,7 +141,10 @@ class RunController:
             return
         await self.turns.make_way(view)
         await self._advance(key, view, state)
-        state.pace.looked(view.resource_version)
+        if state.gave_way:
+            self._services.queue.add(key)  # behind those that wait, and without a rest
+        else:
+            state.pace.looked(view.resource_version)
 
     async def _begin(self, view: RunView) -> tuple[RunView, RunState] | None:
         """Begin a run, or take it up again; None if it waits, or can never start."""
@@ -274,7 +277,9 @@ class RunController:
                 failures += found.failures
                 break
             current = self._runs.get((view.namespace, view.name))
-            if not again or current is None or current.deleting or current.uid != view.uid:
+            if not again or state.gave_way:
+                break
+            if current is None or current.deleting or current.uid != view.uid:
                 break
             view = current
             found = await self._confirmed_plan(view, state)

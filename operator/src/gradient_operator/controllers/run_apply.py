@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
 """Requests of one run that are under way at once."""
+PODS_IN_A_TURN: Final = 100
+"""So many Pods a look makes while others wait to be looked at; then it is their turn."""
 
 
 class NotLeading(Exception):
@@ -70,19 +72,27 @@ class Applier:
         """Carry the actions out; answers whether planning again would now see more.
 
         No Pod is made any more once the plan is outdated: a run that is cancelled while two
-        thousand Pods are being made stops at once.
+        thousand Pods are being made stops at once. Nor is one after those of a turn, if others
+        wait: `state.gave_way` tells that a later look has to make the rest.
 
         Raises:
             KubeError: one of them failed in a way that a later try may not; the others were done.
         """
-        limit = asyncio.Semaphore(AT_ONCE)
+        limit, left = asyncio.Semaphore(AT_ONCE), PODS_IN_A_TURN
+        state.gave_way = False
 
         async def one(action: Action) -> bool:
+            nonlocal left
             async with limit:
                 if not self.services.is_leader():
                     raise NotLeading
-                if isinstance(action, CreatePod) and outdated(state):
-                    return True
+                if isinstance(action, CreatePod):
+                    if outdated(state):
+                        return True
+                    state.gave_way = state.gave_way or (left <= 0 and self.services.queue.depth > 0)
+                    if state.gave_way:
+                        return False
+                    left -= 1
                 return await self._one(state, action)
 
         done = await asyncio.gather(*(one(action) for action in actions), return_exceptions=True)

@@ -96,6 +96,8 @@ class RunState:
     """Whether a status was ever written."""
     planned: int = 0
     """The generation of the run that the last plan was made of."""
+    gave_way: bool = False
+    """Whether the last plan has Pods that were not made, as it was the turn of others."""
     held: bool = False
     """Whether the run carries the finalizer that keeps it until its Pods were stopped."""
     noticed_at: float = 0.0
