@@ -124,7 +124,7 @@ REFUSED = {
         "the lists `needs` of all jobs together may hold at most 20000 names",
     ),
     "many variables": (
-        fan(2_000, env={f"V{n}": "x" for n in range(128)}),
+        fan(998, env={f"V{n}": "x" for n in range(128)}),
         "all jobs together may have at most 40000 arguments and variables",
     ),
     "ten thousand jobs": (fan(9_998), "must have at most 2048 items"),
@@ -168,7 +168,7 @@ def test_a_thousand_jobs_are_taken(kubectl):
     assert len(kubectl.get("gwf/thousand")["spec"]["jobs"]) == 1_000
 
 
-@pytest.mark.parametrize("width", [1, 9, 17, 256])
+@pytest.mark.parametrize("width", [9, 256])
 def test_the_most_that_the_rules_allow_stays_below_their_cost(kubectl, width):
     """Wherever a job's list of needs ends among those that are looked at."""
     names = [f"J{n:04}" for n in range(2_048)]

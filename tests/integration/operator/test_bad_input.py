@@ -74,6 +74,13 @@ async def test_a_wrong_run_ends_in_words(others_go_on, team, builder, words):
     assert condition(status, "Accepted")["status"] == "False"
 
 
+async def test_a_run_whose_policy_speaks_of_no_job_ends_in_words(operator, team):
+    policy = {"jobs": {"trian": {"reuse": True}}}
+    run = await team.start(make_workflow().job("train"), policy=policy)
+    status = await team.ended(run, "Failed")
+    assert "policy.jobs.trian: is not a job of the file; did you mean 'train'?" in status["message"]
+
+
 def jobs(count):
     builder = make_workflow()
     for number in range(count):

@@ -23,6 +23,7 @@ from gradient_operator.kube.resources import CLAIMS
 from gradient_operator.pods.request import Storage
 from gradient_operator.workflow.compile import compile_file
 from gradient_operator.workflow.model import CompiledWorkflow, Refused
+from gradient_operator.workflow.policy_jobs import unknown_jobs
 from gradient_operator.workflow.state import event_of
 from gradient_operator.workflow.validate import parse_run
 
@@ -101,9 +102,15 @@ def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
         StartRefused: it is not valid.
     """
     try:
-        return _compiled(json.dumps(view.spec))
+        spec, workflow = _compiled(json.dumps(view.spec))
+        # What ran before this was checked runs on.
+        begun = bool(view.status.get("startedAt"))
+        wrong = () if begun else tuple(unknown_jobs(spec.definition, spec.policy))
+        if wrong:
+            raise Refused(wrong)
     except Refused as refused:
         raise StartRefused("InvalidDefinition", refused.summary()) from None
+    return spec, workflow
 
 
 @lru_cache(maxsize=16)

@@ -14,6 +14,7 @@ from gradient_operator.api.workflow import WorkflowSpec
 from gradient_operator.workflow.compile import compile_file
 from gradient_operator.workflow.credentials import credentials
 from gradient_operator.workflow.model import MAX_PROBLEMS, CompiledWorkflow, Problem, Refused
+from gradient_operator.workflow.policy_jobs import unknown_jobs
 from gradient_operator.workflow.salvage import further_problems
 from gradient_operator.workflow.scripts import script_advice
 from gradient_operator.workflow.unused import unused_outputs
@@ -51,11 +52,14 @@ def check(spec: Mapping[str, Any]) -> Checked:
     except Refused as refused:
         further = () if refused.hidden else further_problems(spec, refused.problems)
         raise Refused((*refused.problems, *further), refused.hidden) from None
+    wrong = tuple(islice(unknown_jobs(parsed, parsed.policy), MAX_PROBLEMS))
     advice = islice(_advice(parsed), MAX_PROBLEMS)
     try:
         compiled = compile_file(parsed)
     except Refused as refused:
-        raise Refused((*refused.problems, *advice), refused.hidden) from None
+        raise Refused((*refused.problems, *wrong, *advice), refused.hidden) from None
+    if wrong:
+        raise Refused((*wrong, *compiled.warnings, *advice))
     return Checked(parsed, compiled.workflow, (*compiled.warnings, *advice))
 
 

@@ -39,6 +39,16 @@ RULES: Final = (
         right=_RIGHT,
     ),
     Rule(
+        id="unknown-job-name",
+        severity="error",
+        title="`policy.jobs` speaks of a job that there is not",
+        why="What it says would hold nowhere, and nobody would notice. Jobs are named as the file "
+        "has them; one entry holds for all combinations of a matrix. A file without `policy` is "
+        "never refused for this.",
+        wrong=_RIGHT + "policy:\n  jobs:\n    Trian: {outOfMemory: {retries: 1}}\n",
+        right=_RIGHT + "policy:\n  jobs:\n    Train: {outOfMemory: {retries: 1}}\n",
+    ),
+    Rule(
         id="env-name",
         severity="error",
         title="A variable has a name that no environment can hold",
