@@ -1,13 +1,16 @@
 """What the people who use a namespace do, and what they see."""
 
+import contextlib
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 from gradient_operator.kube.client import KubeClient
-from gradient_operator.kube.resources import RUNS, WORKFLOWS
+from gradient_operator.kube.resources import RUNS, WORKFLOWS, Resource
 from tests.builders import WorkflowBuilder
 from tests.integration.operator.waiting import eventually
 
+QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 FINAL = {"Succeeded", "Failed", "Cancelled"}
 
 
@@ -103,6 +106,21 @@ class Team:
             return status
 
         return await eventually(ask)
+
+    @contextlib.asynccontextmanager
+    async def quota(self, **hard: str) -> AsyncIterator[None]:
+        """A ResourceQuota, from when it holds."""
+        name = self.name("quota")
+        body = {"metadata": {"name": name}, "spec": {"hard": hard}}
+        await self.client.create(QUOTAS, body, namespace=self.namespace)
+
+        async def holds() -> None:
+            quota = await self.client.get(QUOTAS, name=name, namespace=self.namespace)
+            assert quota.get("status", {}).get("hard") == hard
+
+        await eventually(holds)
+        yield
+        await self.client.delete(QUOTAS, name=name, namespace=self.namespace)
 
     async def cancel(self, run: str) -> None:
         await self.client.merge_patch(

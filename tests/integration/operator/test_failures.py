@@ -2,12 +2,10 @@
 
 import pytest
 
-from gradient_operator.kube.resources import PODS, Resource
+from gradient_operator.kube.resources import PODS
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.team import condition
-
-QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 
 
 def job():
@@ -104,12 +102,9 @@ async def test_more_jobs_than_gpus_wait_for_their_turn(operator, team):
     await team.ended(run, "Succeeded")
 
 
-async def test_a_refused_pod_is_made_once_it_is_allowed(operator, team, client, namespace):
-    name = team.name("quota")
-    body = {"metadata": {"name": name}, "spec": {"hard": {"count/pods": "0"}}}
-    await client.create(QUOTAS, body, namespace=namespace)
-    run = await team.start(make_workflow().job("a"))
-    status = await team.job(run, "a", phase="Pending", reason="QuotaExceeded")
-    assert "exceeded quota" in status["message"]
-    await client.delete(QUOTAS, name=name, namespace=namespace)
+async def test_a_refused_pod_is_made_once_it_is_allowed(operator, team):
+    async with team.quota(**{"count/pods": "0"}):
+        run = await team.start(make_workflow().job("a"))
+        status = await team.job(run, "a", phase="Pending", reason="QuotaExceeded")
+        assert "exceeded quota" in status["message"]
     await team.ended(run, "Succeeded")

@@ -12,7 +12,7 @@ from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.waiting import eventually
 
-CHAIN, WIDTH, BURST = 5, 12, 8
+CHAIN, WIDTH, BURST = 5, 12, 24
 PATIENT = {"name": "operator-under-test", "duration": 30, "renewDeadline": 20, "retryPeriod": 1}
 """A lease that outlasts the trouble where this is not about handing over."""
 

@@ -10,12 +10,10 @@ from gradient_operator.cli.diagnosis import diagnose
 from gradient_operator.cli.output.run_view import run_view
 from gradient_operator.cli.output.why_view import as_text
 from gradient_operator.cli.why_facts import gather
-from gradient_operator.kube.resources import INSTANCE_TYPES, Resource
+from gradient_operator.kube.resources import INSTANCE_TYPES
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE, machine_type
 from tests.integration.operator.waiting import eventually
-
-QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 
 
 @pytest.fixture
@@ -51,18 +49,15 @@ async def test_a_gpu_that_no_node_has_free(operator, team, client, why):
     await team.ended(run, "Cancelled")
 
 
-async def test_a_quota_names_who_uses_it(operator, team, client, kubelet, why):
+async def test_a_quota_names_who_uses_it(operator, team, kubelet, why):
     holder = await team.start(make_workflow().job("a").on(MACHINE))
     pod = await kubelet.pod("a")
     await kubelet.start(pod)
-    name = team.name("quota")
-    body = {"metadata": {"name": name}, "spec": {"hard": {"count/pods": "1"}}}
-    await client.create(QUOTAS, body, namespace=team.namespace)
-    run = await team.start(make_workflow().job("b"))
-    wait, _ = await why(run, "QuotaExceeded")
-    assert holder in [each["run"] for each in wait["held_by"]]
-    assert "exceeded quota" in wait["message"]
-    await client.delete(QUOTAS, name=name, namespace=team.namespace)
+    async with team.quota(**{"count/pods": "1"}):
+        run = await team.start(make_workflow().job("b"))
+        wait, _ = await why(run, "QuotaExceeded")
+        assert holder in [each["run"] for each in wait["held_by"]]
+        assert "exceeded quota" in wait["message"]
     await kubelet.end(pod)
     await team.ended(run, "Succeeded")
 

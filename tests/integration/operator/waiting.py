@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 PAUSE = 0.05
 
 

@@ -207,12 +207,6 @@ async def test_a_run_that_goes_and_its_namesake_are_left_alone(scene, changes):
     assert scene.status() == {}
 
 
-async def test_the_workflow_hears_of_the_end(scene):
-    scene.go(RunPhase.SUCCEEDED, a=JobPhase.SUCCEEDED, b=JobPhase.SUCCEEDED)
-    await scene.writer.reconcile(STATUS)
-    assert await scene.services.queue.get() == Key("workflow", "ns", "flow")
-
-
 class TestAfterATakeover:
     def controller(self, scene):
         return RunController(

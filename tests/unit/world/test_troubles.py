@@ -135,6 +135,34 @@ def test_a_run_made_anew_under_the_name_of_a_deleted_one_runs(folder):
     in_world(folder, play, fates={("r", "first", 1): Fate(seconds=10.0)})
 
 
+def test_the_end_of_a_run_is_told_once_though_its_write_is_not_heard_of(folder):
+    """By the time the server takes writes again, the watch has long said what became of it."""
+
+    async def play(world):
+        leader = world.operate("one")
+        tries = []
+
+        def fault(call):
+            if call.path.endswith("gradientruns/r/status") and b"Succeeded" in call.body:
+                tries.append(world.loop.time())
+                if tries[-1] - tries[0] < 30.0:
+                    done = world.status("r").get("phase") != "Succeeded"
+                    return Fault(ServerError("the answer was lost"), done=done)
+            return None
+
+        leader.line.troubles.fault = fault
+        world.start("r", chain(1))
+        await world.settle()
+        succeeded(world)
+        assert len(tries) > 1
+        told = [event for event in world.server.all("events") if event["reason"] == "RunSucceeded"]
+        assert len(told) == 1
+        name = "gradient_operator_runs_finished_total"
+        assert world.metrics.registry.get_sample_value(name, {"result": "Succeeded"}) == 1
+
+    in_world(folder, play)
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -217,15 +217,18 @@ class Operator:
             # What a person did comes before what we wrote ourselves.
             wanted = new is not None and (old is None or old.generation != new.generation or leaves)
             self._queue.add(Key("run", view.namespace, view.name), urgent=wanted, first=leaves)
-        if new is not None and new.workflow and new.final and old is not None and not old.final:
-            # Its status tells how its last run ended, by what this cache holds from now on.
-            self._queue.add(Key("workflow", new.namespace, new.workflow))
+        if old is not None and new is not None and new.final and not old.final:
+            self._ended(new)
         for key in self._run_controller.turns.changed(old, new):
             self._queue.add(key)
         self._results.changed(old, new)
         if self._archive is not None:
             self._archive.changed(old, new)
         self._datasets.run_changed(old, new)
+
+    def _ended(self, view: RunView) -> None:
+        if view.phase is not None and self._elector.is_leader():
+            self._run_controller.ended(view, view.phase)
 
     def _storage_changed(self, endpoint: str) -> None:
         for key in self._run_controller.affected_by_storage(endpoint):

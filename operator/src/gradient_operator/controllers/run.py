@@ -90,6 +90,15 @@ class RunController:
         """All runs under way, for when a definition changed that any of them may wait for."""
         return list(self._states)
 
+    def ended(self, view: RunView, phase: RunPhase) -> None:
+        """Tell of the end of a run, once the cache knows it: a write may be done and not heard of.
+
+        `view` is the run's record, the first one that is final.
+        """
+        state = self._states.get(Key("run", view.namespace, view.name))
+        known = state is not None and state.identity.uid == view.uid
+        transitions.run_ended(self._services, view, phase, state=state if known else None)
+
     async def reconcile(self, key: Key) -> None:
         """Look at one run; what it was given and did not use is given to others afterwards.
 
@@ -374,6 +383,3 @@ class RunController:
             view.status, reason=reason, message=message, generation=view.generation, now=now
         )
         await self.writer.patch(view, status)
-        self._services.metrics.runs_finished_total.labels(RunPhase.FAILED.value).inc()
-        if view.workflow:
-            self._services.queue.add(Key("workflow", view.namespace, view.workflow))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
-from gradient_operator.controllers import run_status, transitions
+from gradient_operator.controllers import run_status
 from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_release import Releaser
@@ -91,13 +91,8 @@ class StatusWriter:
             patch = run_status.difference(state.written, status)
             if not patch:
                 return
-            final = state.phase.final
             await self._patch(view, patch, state=state, version=version)
             state.written, state.written_at, state.recorded = status, time.monotonic(), True
-        if final:
-            transitions.run_ended(services, state)
-            if view.workflow:
-                services.queue.add(Key("workflow", view.namespace, view.workflow))
 
     async def patch(self, view: RunView, patch: Mapping[str, Any]) -> None:
         """Merge into the status of a run that has no state.

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gradient_operator.api import names
+from gradient_operator.controllers.records import RunView
 from gradient_operator.controllers.run_state import RunState
-from gradient_operator.controllers.services import Services
+from gradient_operator.controllers.services import Key, Services
 from gradient_operator.datasets.report import decode_report
 from gradient_operator.engine.model import Failure, JobPhase, JobRecord, PodRecord, RunPhase
 from gradient_operator.kube.recorder import ObjectReference
@@ -125,13 +126,17 @@ def _ended(services: Services, state: RunState, name: str, record: JobRecord) ->
         ).inc(seconds * spec.gpu.count)
 
 
-def run_ended(services: Services, state: RunState) -> None:
-    """Tell of the end of a run."""
-    phase = state.phase
+def run_ended(
+    services: Services, view: RunView, phase: RunPhase, *, state: RunState | None
+) -> None:
+    """Tell of the end of a run; without a state it never began, and who refused it has said so."""
     services.metrics.runs_finished_total.labels(phase.value).inc()
-    services.recorder.record(
-        reference(state),
-        type="Normal" if phase is RunPhase.SUCCEEDED else "Warning",
-        reason=f"Run{phase.value}",
-        note=state.message or f"the run has ended: {phase.value}",
-    )
+    if view.workflow:
+        services.queue.add(Key("workflow", view.namespace, view.workflow))
+    if state is not None:
+        services.recorder.record(
+            reference(state),
+            type="Normal" if phase is RunPhase.SUCCEEDED else "Warning",
+            reason=f"Run{phase.value}",
+            note=state.message or f"the run has ended: {phase.value}",
+        )

@@ -157,10 +157,7 @@ class Turns:
             now=self._services.clock(),
         )
         await self._write(view, status)
-        self._services.metrics.runs_finished_total.labels(RunPhase.CANCELLED.value).inc()
         self._tell(view, "RunCancelled", why)
-        if view.workflow:
-            self._services.queue.add(Key("workflow", view.namespace, view.workflow))
 
     def _tell(self, view: RunView, reason: str, note: str) -> None:
         run = ObjectReference(names.API_VERSION, "GradientRun", view.name, view.namespace, view.uid)
