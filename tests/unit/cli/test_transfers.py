@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from gradient_operator.cli.transfers import read_line
 from gradient_operator.kube.resources import RUNS
 from tests.unit.cli.fake import run_object
 
@@ -63,15 +62,3 @@ def test_why_says_it_too(gradient, run):
     assert "  Upload: uploads /outputs/model: 45.0 MiB so far, 13.0 MiB/s\n" in out
     found = json.loads(gradient("why", run, "-o", "json")[1])["transfers"]
     assert found["Fetch"]["bytes"] == MIB
-
-
-def test_transfer_that_is_over_is_not_shown():
-    before = read_line(UPLOADING)
-    assert before is not None
-    assert read_line(line("uploaded", path="/outputs/model", bytes=1, rate=1), before) is None
-
-
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"msg":"uploading"}', b'{"msg":[]}', b"5"])
-def test_other_lines_change_nothing(text):
-    before = read_line(UPLOADING)
-    assert read_line(text, before) is before

@@ -12,8 +12,8 @@ from gradient_operator.api.names import GROUP
 from gradient_operator.api.times import parse_time
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import FINAL, one_line
-from gradient_operator.cli.transfers import Transfer
 from gradient_operator.cli.why_facts import Facts, event_time
+from gradient_operator.datasets.progress_log import Transfer
 from gradient_operator.engine.scheduling import plain
 
 _UNDER_WAY: Final = frozenset({"Running", "Uploading"})

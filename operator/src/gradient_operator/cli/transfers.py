@@ -7,12 +7,11 @@ read through the API server. Whoever may not read logs is shown nothing.
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gradient_operator.api.names import CONTAINER_FETCH, CONTAINER_UPLOADER
 from gradient_operator.api.sizes import size_text
+from gradient_operator.datasets.progress_log import LINES, Transfer, read_line
 from gradient_operator.kube.errors import KubeError
 
 if TYPE_CHECKING:
@@ -23,43 +22,16 @@ if TYPE_CHECKING:
 
 MOST_JOBS: Final = 10
 """Jobs whose logs are read."""
-_LINES: Final = 10
 _HELPERS: Final = {"Starting": CONTAINER_FETCH, "Uploading": CONTAINER_UPLOADER}
-_WORDS: Final = {"fetching": "fetches", "uploading": "uploads"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """What a helper said last: bytes done and in all (None: not known), and bytes per second."""
-
-    verb: str
-    path: str
-    bytes: int
-    total: int | None
-    rate: int
-
-    @property
-    def share(self) -> float | None:
-        """How much is done, from 0 to 1; None if that is not known."""
-        return min(1.0, self.bytes / self.total) if self.total else None
-
-    def text(self) -> str:
-        """As `uploads /outputs/model: 45 % of 12.3 GiB, 130.0 MiB/s`."""
-        if self.total and self.share is not None:
-            done = f"{int(100 * self.share)} % of {size_text(self.total)}"
-        else:
-            done = f"{size_text(self.bytes)} so far"
-        return f"{self.verb} {self.path}: {done}, {size_text(self.rate)}/s"
-
-    def to_json(self) -> dict[str, Any]:
-        """For scripts."""
-        return {
-            "does": self.verb,
-            "path": self.path,
-            "bytes": self.bytes,
-            "total": self.total,
-            "bytesPerSecond": self.rate,
-        }
+def sentence(transfer: Transfer) -> str:
+    """As `uploads /outputs/model: 45 % of 12.3 GiB, 130.0 MiB/s`."""
+    if transfer.total and transfer.share is not None:
+        done = f"{int(100 * transfer.share)} % of {size_text(transfer.total)}"
+    else:
+        done = f"{size_text(transfer.bytes)} so far"
+    return f"{transfer.verb} {transfer.path}: {done}, {size_text(transfer.rate)}/s"
 
 
 async def transfers(cluster: Cluster, jobs: Iterable[JobView]) -> dict[str, Transfer]:
@@ -76,28 +48,9 @@ async def _transfer(cluster: Cluster, job: JobView) -> Transfer | None:
             job.pod,
             namespace=cluster.namespace,
             container=_HELPERS[job.phase],
-            tail_lines=_LINES,
+            tail_lines=LINES,
         ):
             last = read_line(line, last)
     except KubeError:  # no such container, no right to read it, the Pod is gone
         return None
     return last
-
-
-def read_line(line: bytes, before: Transfer | None = None) -> Transfer | None:
-    """Read one line of a helper's log; what says nothing of a transfer leaves it as it was."""
-    try:
-        raw = json.loads(line)
-        if raw["msg"] in {"fetched", "uploaded"}:
-            return None
-        verb = _WORDS[raw["msg"]]
-        total = raw.get("total")
-        return Transfer(
-            verb=verb,
-            path=str(raw["path"]),
-            bytes=int(raw["bytes"]),
-            total=None if total is None else int(total),
-            rate=int(raw["rate"]),
-        )
-    except (ValueError, KeyError, TypeError):
-        return before

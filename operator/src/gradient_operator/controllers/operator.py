@@ -24,6 +24,7 @@ from gradient_operator.controllers.run_places import rank_of
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout, StorageProbe
+from gradient_operator.controllers.transfers_under_way import TransferWatch
 from gradient_operator.controllers.workflow import WorkflowController
 from gradient_operator.engine.model import PodRecord, RunPhase
 from gradient_operator.kube.client import KubeClient
@@ -155,6 +156,7 @@ class Operator:
             services, workflows=self._rim.workflows, runs=self._runs.items
         )
         self._collections = CollectionReports(services, namespace=watched)
+        self._transfers = TransferWatch(client, self._pod_index, metrics)
         self._mirror = (
             DatasetMirror(
                 client,
@@ -287,6 +289,7 @@ class Operator:
         group.create_task(self._recorder.run(), name="events")
         group.create_task(self._probe.run(), name="storage probe")
         group.create_task(self._collections.run(), name="collections")
+        group.create_task(self._transfers.run(), name="transfers")
         group.create_task(self._until_answered(self._release_claims), name="claims")
         if self._mirror is not None:
             group.create_task(self._mirror.run(), name="mirror")

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradient_operator.datasets import progress_log
 from gradient_operator.datasets.blob_cache import BlobCache, CacheCounts
 from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.errors import BlobMissingError
@@ -56,20 +57,8 @@ def open_storage(*, retry: RetryPolicy) -> BlobStore:
 
 
 def report(message: str, path: str, progress: Progress) -> None:
-    """Log how far a transfer is: files, bytes, bytes per second, seconds, and bytes in all.
-
-    The command line reads these lines (`cli/transfers.py`).
-    """
-    fields = {
-        "path": path,
-        "files": progress.files,
-        "bytes": progress.bytes,
-        "rate": round(progress.rate),
-        "seconds": round(progress.seconds, 1),
-    }
-    if progress.total is not None:
-        fields["total"] = progress.total
-    _log.info(message, extra={"fields": fields})
+    """Log how far a transfer is; others read these lines (`datasets/progress_log.py`)."""
+    _log.info(message, extra={"fields": progress_log.fields(path, progress)})
 
 
 def _fetch_all() -> None:
@@ -106,7 +95,7 @@ def sum_up(done: Sequence[Progress], cache: BlobCache | None = None) -> Transfer
 def _fetch_version(
     store: BlobStore, item: FetchItem, digest: str, cache: BlobCache | None
 ) -> Progress:
-    meter = ProgressMeter(partial(report, "fetching", item.path), total=item.total)
+    meter = ProgressMeter(partial(report, progress_log.FETCHING, item.path), total=item.total)
     restore(
         store,
         digest,
@@ -117,7 +106,7 @@ def _fetch_version(
         progress=meter,
         cache=cache,
     )
-    report("fetched", item.path, meter.value)
+    report(progress_log.FETCHED, item.path, meter.value)
     return meter.value
 
 

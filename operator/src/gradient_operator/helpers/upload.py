@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gradient_operator.datasets import progress_log
 from gradient_operator.datasets.errors import (
     LocalDiskError,
     StorageError,
@@ -204,7 +205,7 @@ class _Told:
         if self._counter is None:
             self._counter = threading.Thread(target=self._count, name="count", daemon=True)
             self._counter.start()
-        report("uploading", self._path, progress)
+        report(progress_log.UPLOADING, self._path, progress)
 
     def _count(self) -> None:
         total = 0
@@ -225,7 +226,7 @@ def _upload_directory(store: BlobStore, item: UploadDirectory) -> tuple[Version,
         concurrency=environment.concurrency(),
         progress=meter,
     )
-    report("uploaded", item.path, meter.value)
+    report(progress_log.UPLOADED, item.path, meter.value)
     return version, meter.value
 
 

@@ -99,6 +99,15 @@ class Metrics:
     transfer_seconds_total: Counter = _counter(
         "Time that Pods spent fetching and uploading, by direction.", "direction"
     )
+    transfers_under_way: Gauge = _gauge("Pods that fetch or upload now, by direction.", "direction")
+    transfer_under_way_bytes: Gauge = _gauge(
+        "Bytes done by the transfers that go on now and have lasted 15 s, by direction.",
+        "direction",
+    )
+    transfer_under_way_expected_bytes: Gauge = _gauge(
+        "Bytes that the same transfers have to do, as far as they know, by direction.",
+        "direction",
+    )
     blob_cache_requests_total: Counter = _counter(
         "Objects that Pods looked for in the caches of their nodes, by result.", "result"
     )

@@ -13,7 +13,8 @@ from gradient_operator.cli.output.console import safe
 from gradient_operator.cli.output.run_tables import jobs_table, run_state
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import ago, duration, files, size
-from gradient_operator.cli.transfers import Transfer
+from gradient_operator.cli.transfers import sentence
+from gradient_operator.datasets.progress_log import Transfer
 
 MAX_FAILURES: Final = 5
 """Failed, and waiting, jobs whose messages are written out; the graph shows all of them."""
@@ -39,7 +40,7 @@ def details(
     """
     sections: list[tuple[str, RenderableType | None]] = [
         ("Jobs", jobs_table(run.jobs, now=now, width=width - _INDENT) if run.jobs else None),
-        ("Transfers", _rows([(safe(name), said.text()) for name, said in moving.items()])),
+        ("Transfers", _rows([(safe(name), sentence(said)) for name, said in moving.items()])),
         ("Inputs", _inputs(run)),
         ("Volumes", _volumes(run)),
         ("Datasets made", _datasets(run)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradient_operator.api.times import format_time
 from gradient_operator.cli.output.run_view import JobView, OutputView, RunView
-from gradient_operator.cli.transfers import Transfer
+from gradient_operator.datasets.progress_log import Transfer
 
 
 def run_summary(run: RunView, now: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from gradient_operator.cli.output.console import safe
 from gradient_operator.cli.output.details import hints
 from gradient_operator.cli.output.run_json import run_summary
 from gradient_operator.cli.output.text import ago, duration
+from gradient_operator.cli.transfers import sentence
 from gradient_operator.engine.reasons import reason_of
 
 _SHOWN: Final = 5
@@ -23,7 +24,7 @@ def as_text(found: Diagnosis, now: float) -> str:
         lines += ["", *_wait(wait, now)]
     if found.moving:
         lines += ["", "Transfers"]
-        lines += [f"  {job}: {said.text()}" for job, said in found.moving.items()]
+        lines += [f"  {job}: {sentence(said)}" for job, said in found.moving.items()]
     if found.working:
         lines += ["", *_working(found, now)]
     for cause in found.causes[:_SHOWN]:
