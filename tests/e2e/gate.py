@@ -71,6 +71,10 @@ class Place:
         marks = await self._in_gate("cat /gate/marks")
         return marks.split().count(run)
 
+    async def bytes_read(self, run: str) -> int:
+        """How many bytes came from the storage through the port of this run."""
+        return int(await self._in_gate(f"cat /gate/read-{self.ports[run]}"))
+
     async def reported(self, run: str) -> None:
         """Wait until a container of this run's job has said so."""
         async with asyncio.timeout(60):

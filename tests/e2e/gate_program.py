@@ -7,11 +7,13 @@ Each scenario has a port of its own. What a port does stands in the file `/gate/
 * `down`: nobody listens, and what was connected is cut.
 
 The first port is no gate: jobs report there that they run (`mark NAME`), or wait (`wait NAME`)
-until there is a file `/gate/go-NAME`. Every report is a line of `/gate/marks`.
+until there is a file `/gate/go-NAME`. Every report is a line of `/gate/marks`. The file
+`/gate/read-<port>` has the number of bytes that came from the storage through a port.
 """
 
 import asyncio
 import sys
+from collections import Counter
 from pathlib import Path
 
 FOLDER = Path("/gate")
@@ -32,6 +34,10 @@ async def until(holds):
         await asyncio.sleep(TICK)
 
 
+READ = Counter()
+"""Bytes from the storage, by port."""
+
+
 async def forward(port, reader, writer, *, body):
     """Hand bytes on; those of a request's body may be held."""
     passed = 0
@@ -40,6 +46,8 @@ async def forward(port, reader, writer, *, body):
             passed += len(data)
             if body and passed > SMALL:
                 await until(lambda: mode(port) != "hold")
+            if not body:
+                READ[port] += len(data)
             writer.write(data)
             await writer.drain()
     except OSError:
@@ -68,6 +76,7 @@ class Gate:
 
     async def run(self):
         while True:
+            (FOLDER / f"read-{self.port}").write_text(str(READ[self.port]))
             down = mode(self.port) == "down"
             if down and self.server is not None:
                 self.server.close()
