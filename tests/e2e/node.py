@@ -9,15 +9,19 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from hack.cluster.api import Api, wait_until
+from hack.cluster.control_plane import controller_manager
 from hack.cluster.gpu import simulate_gpus
 from hack.cluster.local import process_table
 from hack.cluster.nodes import is_ready, kubelet_component
+from hack.cluster.processes import Component
 from hack.cluster.profile import REAL, Node
 from tests.e2e.cluster import Seen
 
@@ -86,6 +90,23 @@ def start_kubelet(node: Node, **settings: object) -> None:
         meanwhile=lambda: table.require(f"kubelet-{node.name}"),
     )
     simulate_gpus(REAL)
+
+
+@contextmanager
+def impatient_controllers() -> Iterator[None]:
+    """Controllers that call a silent node lost after 20 s, which is 50 s by default."""
+    table, usual = process_table(REAL), controller_manager(REAL)
+    quick = replace(usual, command=(*usual.command, "--node-monitor-grace-period=20s"))
+
+    def exchange(component: Component) -> None:
+        table.stop([component.name], grace=5)
+        table.start(component)
+
+    exchange(quick)
+    try:
+        yield
+    finally:
+        exchange(usual)
 
 
 def evict_below(node: Node, *, spare: int) -> None:

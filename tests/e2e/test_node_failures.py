@@ -15,7 +15,14 @@ from gradient_operator.kube.resources import INSTANCE_TYPES, NODES, PODS
 from hack.cluster.profile import Node
 from tests.e2e.cluster import Cluster, Seen
 from tests.e2e.gate import Place
-from tests.e2e.node import evict_below, kill_kubelet, require_local, send, start_kubelet
+from tests.e2e.node import (
+    evict_below,
+    impatient_controllers,
+    kill_kubelet,
+    require_local,
+    send,
+    start_kubelet,
+)
 from tests.e2e.side_by_side import Scenario, chosen, playing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -142,16 +149,17 @@ async def node_is_lost(place: Place, run: str) -> None:
         pod = await place.in_phase(run, "Running")
         lost = await place.in_phase(uploads, "Uploading")
         assert {pod["spec"]["nodeName"], lost["spec"]["nodeName"]} == {node.name}
-        kill_kubelet(node)
         try:
-            send(pod, "main", signal.SIGKILL)
-            send(pod, "uploader", signal.SIGKILL)
-            told = await place.job(run, lambda job: job.get("reason") == "NodeSilent")
-            assert "does not answer" in told["message"]
-            for name in (run, uploads):
-                record = await place.job(name, lambda job: job.get("infraFailures") == 1)
-                assert record["reason"] == "NodeLost"
-                assert node.name in record["message"]
+            with impatient_controllers():
+                kill_kubelet(node)
+                send(pod, "main", signal.SIGKILL)
+                send(pod, "uploader", signal.SIGKILL)
+                told = await place.job(run, lambda job: job.get("reason") == "NodeSilent")
+                assert "does not answer" in told["message"]
+                for name in (run, uploads):
+                    record = await place.job(name, lambda job: job.get("infraFailures") == 1)
+                    assert record["reason"] == "NodeLost"
+                    assert node.name in record["message"]
             await place.gate(uploads, "open")
             await place.release(run)
             await label(place, other, machine)

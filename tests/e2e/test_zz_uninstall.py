@@ -25,7 +25,8 @@ async def test_uninstall_leaves_nothing_even_of_a_run_under_way(cluster: Cluster
     }
     await cluster.start("ended", {"job": script("true", outputs=outputs)})
     await cluster.succeeded("ended")
-    await cluster.start("going", {"job": script("sleep 600", outputs=outputs)})
+    ends = script("trap 'exit 1' TERM; sleep 600 & wait", outputs=outputs)
+    await cluster.start("going", {"job": ends})
     await cluster.until(
         RUNS,
         "going",

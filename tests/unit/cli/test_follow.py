@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -125,6 +126,23 @@ async def test_the_live_graph_of_a_wide_run_fits_the_terminal(cluster, client):
     assert "job400" in text
     assert "job300" in text
     assert "… and 484 more jobs" in text
+
+
+async def test_a_transfer_has_a_bar_in_a_terminal_until_it_is_over(cluster, client):
+    line = {"msg": "fetching", "path": "/inputs/d", "files": 1, "bytes": 250, "rate": 50}
+    client.logs["pod-a", "fetch"] = [json.dumps({**line, "total": 1_000}).encode()]
+    fetches = states("Starting", pod="pod-a")
+    story = Story(
+        client,
+        chapter("Running", fetches),
+        chapter("Running", states("Running", pod="pod-a")),
+        chapter("Succeeded", states("Succeeded", "Succeeded")),
+    )
+    _, text = await followed(cluster, story, terminal=True)
+    assert text.count("fetches /inputs/d: 25 % of 1000 B, 50 B/s") == 1
+    assert "━" in text
+    story = Story(client, chapter("Running", fetches), chapter("Succeeded", states("Succeeded")))
+    assert "fetches" not in (await followed(cluster, story))[1]
 
 
 def test_the_jobs_that_matter_are_visible_in_their_order():

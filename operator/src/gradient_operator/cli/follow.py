@@ -15,18 +15,22 @@ from rich.text import Text
 from gradient_operator.cli.errors import CommandError, ExitCode
 from gradient_operator.cli.output.follow_view import FollowView, view_for
 from gradient_operator.cli.output.run_view import RunView, run_view
+from gradient_operator.cli.transfers import HELPERS, transfers
 from gradient_operator.kube.errors import KubeError, NotFound
 from gradient_operator.kube.resources import RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from rich.console import Console
 
     from gradient_operator.cli.cluster import Cluster
+    from gradient_operator.datasets.progress_log import Transfer
 
 INTERVAL: Final = 1.0
 """Seconds between two looks at the run."""
+TRANSFERS_INTERVAL: Final = 5.0
+"""Seconds between two looks at the logs of jobs that fetch or upload; they say so as often."""
 PATIENCE: Final = 15.0
 """Seconds without any status after which the operator itself is the suspect."""
 
@@ -79,10 +83,17 @@ async def _until_final(
     clock: Callable[[], float],
 ) -> RunView:
     began: float | None = clock()
+    moving: Mapping[str, Transfer] = {}
+    asked_at = float("-inf")
     while True:
         run = await _look(cluster, name, view)
         if run is not None:
-            view.update(run)
+            if view.draws and clock() - asked_at >= TRANSFERS_INTERVAL:
+                moving, asked_at = await transfers(cluster, run.jobs), clock()
+            phases = {job.name: job.phase for job in run.jobs}
+            # What was said a moment ago of a job that has gone on since is over.
+            moving = {name: said for name, said in moving.items() if phases[name] in HELPERS}
+            view.update(run, moving)
             if run.final:
                 return run
         if run is not None and run.seen:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 MOST_JOBS: Final = 10
 """Jobs whose logs are read."""
-_HELPERS: Final = {"Starting": CONTAINER_FETCH, "Uploading": CONTAINER_UPLOADER}
+HELPERS: Final = {"Starting": CONTAINER_FETCH, "Uploading": CONTAINER_UPLOADER}
+"""The container whose log says it, by the phase of its job."""
 
 
 def sentence(transfer: Transfer) -> str:
@@ -36,7 +37,7 @@ def sentence(transfer: Transfer) -> str:
 
 async def transfers(cluster: Cluster, jobs: Iterable[JobView]) -> dict[str, Transfer]:
     """What the jobs that fetch or upload are at, by job; jobs that say nothing are left out."""
-    asked = [job for job in jobs if job.phase in _HELPERS and job.pod][:MOST_JOBS]
+    asked = [job for job in jobs if job.phase in HELPERS and job.pod][:MOST_JOBS]
     found = await asyncio.gather(*(_transfer(cluster, job) for job in asked))
     return {job.name: said for job, said in zip(asked, found, strict=True) if said is not None}
 
@@ -47,7 +48,7 @@ async def _transfer(cluster: Cluster, job: JobView) -> Transfer | None:
         async for line in cluster.client.pod_logs(
             job.pod,
             namespace=cluster.namespace,
-            container=_HELPERS[job.phase],
+            container=HELPERS[job.phase],
             tail_lines=LINES,
         ):
             last = read_line(line, last)

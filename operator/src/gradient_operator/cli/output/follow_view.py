@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from gradient_operator.cli.output.console import safe
@@ -14,18 +16,27 @@ from gradient_operator.cli.output.details import failure_texts, head
 from gradient_operator.cli.output.run_tables import jobs_table, remark
 from gradient_operator.cli.output.run_view import JobView, RunView
 from gradient_operator.cli.output.text import ACTIVE, FINAL, MARKS, duration, one_line
+from gradient_operator.cli.transfers import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
+
+    from gradient_operator.datasets.progress_log import Transfer
 
 _ROWS_AROUND: Final = 8
 """Lines of a terminal that the graph leaves for the head, the notes and the prompt."""
 _MAX_FAILURES: Final = 5
+_MAX_BARS: Final = 3
+_BAR: Final = 20
+"""Characters."""
 
 
 class FollowView(Protocol):
     """What following a run needs to be shown."""
+
+    draws: bool
+    """Whether it shows how far transfers are: they are asked for only then."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -38,8 +49,8 @@ class FollowView(Protocol):
     ) -> None:
         """Leave the terminal as it was found."""
 
-    def update(self, run: RunView) -> None:
-        """The run as it is now."""
+    def update(self, run: RunView, moving: Mapping[str, Transfer]) -> None:
+        """The run as it is now, and how far its jobs' transfers are."""
 
     def note(self, text: Text) -> None:
         """Something that happened beside the run."""
@@ -55,6 +66,8 @@ def view_for(console: Console, clock: Callable[[], float]) -> FollowView:
 
 class LiveView:
     """The graph, drawn again at every update."""
+
+    draws = True
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock
@@ -72,16 +85,19 @@ class LiveView:
     ) -> None:
         self._live.__exit__(kind, error, traceback)
 
-    def update(self, run: RunView) -> None:
+    def update(self, run: RunView, moving: Mapping[str, Transfer]) -> None:
         """Draw the run; of many jobs those that matter now."""
         now = self._clock()
-        shown = visible(run.jobs, max(self._console.height - _ROWS_AROUND, _MAX_FAILURES))
+        rows = self._console.height - _ROWS_AROUND - min(len(moving), _MAX_BARS)
+        shown = visible(run.jobs, max(rows, _MAX_FAILURES))
         parts: list[RenderableType] = [
             head(run, now),
             jobs_table(shown, now=now, width=self._console.width),
         ]
         if len(shown) < len(run.jobs):
             parts.append(Text(f"… and {len(run.jobs) - len(shown)} more jobs", style="dim"))
+        if moving:
+            parts.append(bars(moving))
         self._live.update(Group(*parts), refresh=True)
 
     def note(self, text: Text) -> None:
@@ -96,6 +112,8 @@ class LiveView:
 
 class PlainView:
     """One line per change, with the time of day."""
+
+    draws = False
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock
@@ -112,8 +130,8 @@ class PlainView:
     ) -> None:
         """Nothing was changed."""
 
-    def update(self, run: RunView) -> None:
-        """Print what has changed since the last update."""
+    def update(self, run: RunView, moving: Mapping[str, Transfer]) -> None:  # noqa: ARG002
+        """Print what has changed since the last update; a bar is no change."""
         for text in changes(self._last, run, self._clock()):
             self._print(text)
         self._last = run
@@ -139,6 +157,16 @@ class PlainView:
         stamp = time.strftime("%H:%M:%S", time.localtime(self._clock()))
         line = Text().append(f"{stamp} ", style="dim").append_text(text)
         self._console.print(line, soft_wrap=True)
+
+
+def bars(moving: Mapping[str, Transfer]) -> Table:
+    """A line for each transfer, with a bar where it is known how much there is to do."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for name, transfer in list(moving.items())[:_MAX_BARS]:
+        share = transfer.share
+        bar = ProgressBar(total=1.0, completed=share, width=_BAR) if share is not None else ""
+        table.add_row(safe(name), bar, safe(sentence(transfer)))
+    return table
 
 
 def changes(before: RunView | None, run: RunView, now: float) -> Iterator[Text]:
