@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 KERNEL_SETTINGS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
 RULE_COMMENT = "gradient-cluster"
 CLUSTER_DOMAIN = "cluster.local"
+BRIDGE_HARDWARE_ADDRESS = "02:67:72:61:64:30"
+"""Locally administered: nobody's network card has it."""
 FAMILIES = ("iptables", "ip6tables")
 OWN_CHAIN = re.compile(r"^:(KUBE-[A-Z0-9-]+) ", re.MULTILINE)
 
@@ -40,6 +42,9 @@ def make_bridge(profile: Profile) -> None:
     """The bridge with one address for each node; pods are plugged into it by the CNI plugin."""
     if not attempt(["ip", "link", "show", profile.bridge]).succeeded:
         run(["ip", "link", "add", profile.bridge, "type", "bridge"])
+    # Else it takes that of its lowest port, and changes it whenever a pod comes or goes: what other
+    # pods then send to the one they remember (to the DNS server, to Services) is lost for minutes.
+    run(["ip", "link", "set", profile.bridge, "address", BRIDGE_HARDWARE_ADDRESS])
     for address in BRIDGE_ADDRESSES:
         run(["ip", "address", "replace", f"{address}/16", "dev", profile.bridge])
     run(["ip", "link", "set", profile.bridge, "up"])

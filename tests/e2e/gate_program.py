@@ -76,7 +76,9 @@ class Gate:
 
     async def run(self):
         while True:
-            (FOLDER / f"read-{self.port}").write_text(str(READ[self.port]))
+            new = FOLDER / f"new-{self.port}"
+            new.write_text(str(READ[self.port]))
+            new.rename(FOLDER / f"read-{self.port}")
             down = mode(self.port) == "down"
             if down and self.server is not None:
                 self.server.close()
