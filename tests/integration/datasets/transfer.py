@@ -13,6 +13,7 @@ from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.entries import FileEntry, PackedAt
 from gradient_operator.datasets.location import StorageLocation
 from gradient_operator.datasets.manifest import ManifestReader, ManifestWriter, Version
+from gradient_operator.datasets.pool import CONCURRENCY
 from gradient_operator.datasets.remembered import TreeMemory
 from gradient_operator.datasets.restore import restore
 from gradient_operator.datasets.snapshot import snapshot
@@ -54,7 +55,7 @@ def main() -> None:
     location = StorageLocation.from_json(json.dumps(task["location"]))
     keys = read_credentials(Path(task["keys"])) if task.get("keys") else None
     store = BlobStore.open(location, keys)
-    concurrency = task.get("concurrency", 8)
+    concurrency = task.get("concurrency", CONCURRENCY)
     started = time.monotonic()
     if task["do"] == "snapshot":
         version = snapshot(

@@ -102,10 +102,10 @@ class FaultyBackend:
         data = self.inner.get(key, span)
         return memoryview(self.corrupt(key, bytes(data))) if self.corrupt else data
 
-    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
+    def stream(self, key: str, start: int = 0) -> Iterator[Data]:
         self._enter("stream", key)
         for piece in self.inner.stream(key, start):
-            yield self.corrupt(key, piece) if self.corrupt else piece
+            yield self.corrupt(key, bytes(piece)) if self.corrupt else piece
 
     def size(self, key: str) -> int | None:
         self._enter("size", key)

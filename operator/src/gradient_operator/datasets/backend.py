@@ -94,7 +94,7 @@ class Backend(Protocol):
     def get(self, key: str, span: tuple[int, int] | None = None) -> memoryview:
         """Read an object, or the bytes from the first to before the second number of `span`."""
 
-    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
+    def stream(self, key: str, start: int = 0) -> Iterator[Data]:
         """Read an object from byte `start` on, in pieces of about 1 MiB."""
 
     def size(self, key: str) -> int | None:
@@ -148,7 +148,7 @@ class ObstoreBackend:
 
         return self._translated(call, key)
 
-    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
+    def stream(self, key: str, start: int = 0) -> Iterator[Data]:
         """See `Backend.stream`."""
         options: Any = {"range": {"offset": start}} if start else None
         pieces = self._translated(
@@ -159,7 +159,7 @@ class ObstoreBackend:
             piece = self._translated(lambda: next(pieces, None), key)
             if piece is None:
                 return
-            yield bytes(piece)
+            yield memoryview(piece)
 
     def size(self, key: str) -> int | None:
         """See `Backend.size`."""

@@ -16,7 +16,7 @@ from gradient_operator.datasets.content import AHEAD, Content
 from gradient_operator.datasets.entries import FileEntry, LinkEntry
 from gradient_operator.datasets.layout import SEGMENT_BYTES
 from gradient_operator.datasets.manifest import ManifestReader
-from gradient_operator.datasets.pool import TransferPool
+from gradient_operator.datasets.pool import CONCURRENCY, TransferPool
 from gradient_operator.datasets.progress import ProgressMeter
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def export_plain(
     bucket: Bucket,
     prefix: str,
     *,
-    concurrency: int = 8,
+    concurrency: int = CONCURRENCY,
     progress: ProgressMeter | None = None,
 ) -> Exported:
     """Write the version `digest` below `prefix` (without a slash at its end) of another bucket.

@@ -6,15 +6,20 @@ producer until there is room. The first failure stops the producer at its next `
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from gradient_operator.datasets.errors import CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+CONCURRENCY: Final = min(8, max(4, 2 * (os.cpu_count() or 1)))
+"""How many segments are under way if nobody says: two for each processor keep them all busy. More
+than that costs memory here and, where requests outnumber its processors, time in the server."""
 
 
 class Cancellation:

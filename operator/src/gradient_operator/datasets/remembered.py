@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from gradient_operator.datasets.location import StorageLocation
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 STEP_SECONDS: Final = 2.0
 """No file system has coarser times."""
 MOST_TREES: Final = 32
@@ -68,21 +68,22 @@ def look(root: str | os.PathLike[str]) -> Look:
 
 def _look(folder: int, note: Any) -> int:
     """Feed one folder to the hash; gives the newest ctime in nanoseconds."""
-    newest = 0
+    found = []
     with os.scandir(folder) as items:
-        found = sorted((item.name, item.stat(follow_symlinks=False)) for item in items)
-    for name, status in found:
-        newest = max(newest, status.st_ctime_ns)
-        fields = (status.st_mode, status.st_size, status.st_dev, status.st_ino)
-        times = (status.st_mtime_ns, status.st_ctime_ns)
-        note(os.fsencode(name) + b"\0%d %d %d %d" % fields + b" %d %d\0" % times)
-        if stat.S_ISDIR(status.st_mode):
+        for item in items:
+            s = item.stat(follow_symlinks=False)
+            times = (s.st_ctime_ns, s.st_mtime_ns)
+            found.append((item.name, s.st_mode, times, s.st_size, s.st_dev, s.st_ino))
+    found.sort()
+    note(repr(found).encode())  # one text for one folder: this runs for every file of large trees
+    newest = max((times[0] for _, _, times, *_ in found), default=0)
+    for name, mode, *_ in found:
+        if stat.S_ISDIR(mode):
             below = os.open(name, _DIRECTORY, dir_fd=folder)
             try:
                 newest = max(newest, _look(below, note))
             finally:
                 os.close(below)
-            note(b"\0")
     return newest
 
 

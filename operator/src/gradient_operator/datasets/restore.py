@@ -28,7 +28,7 @@ from gradient_operator.datasets.holes import is_hole, zero_segment
 from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key
 from gradient_operator.datasets.manifest import ManifestReader, Version
 from gradient_operator.datasets.paths import display
-from gradient_operator.datasets.pool import TransferPool
+from gradient_operator.datasets.pool import CONCURRENCY, TransferPool
 from gradient_operator.datasets.progress import ProgressMeter
 from gradient_operator.datasets.tree import Folder, disk_errors, open_target
 
@@ -63,7 +63,7 @@ def restore(
     writable: bool = False,
     replace: bool = False,
     only: Selection | None = None,
-    concurrency: int = 8,
+    concurrency: int = CONCURRENCY,
     progress: ProgressMeter | None = None,
     cache: BlobCache | None = None,
 ) -> Version:

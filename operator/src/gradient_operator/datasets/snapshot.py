@@ -41,7 +41,7 @@ from gradient_operator.datasets.layout import (
 )
 from gradient_operator.datasets.manifest import ManifestWriter, Version
 from gradient_operator.datasets.paths import display
-from gradient_operator.datasets.pool import TransferPool
+from gradient_operator.datasets.pool import CONCURRENCY, TransferPool
 from gradient_operator.datasets.progress import ProgressMeter
 from gradient_operator.datasets.remembered import Memory, TreeMemory, look
 from gradient_operator.datasets.reuse import ReuseIndex
@@ -65,7 +65,7 @@ def snapshot(
     *,
     base: Sequence[str] = (),
     missing_ok: bool = False,
-    concurrency: int = 8,
+    concurrency: int = CONCURRENCY,
     progress: ProgressMeter | None = None,
     memory: TreeMemory | None = None,
 ) -> Version:

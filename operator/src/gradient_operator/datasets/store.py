@@ -214,7 +214,7 @@ class BlobStore:
                 return
         raise corrupt(key)
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str) -> Iterator[Data]:
         """Read an object in pieces; after a cut connection it goes on where that was cut.
 
         Raises:

@@ -15,7 +15,7 @@ from gradient_operator.datasets.entries import FileEntry, PackedAt, SegmentedAt
 from gradient_operator.datasets.errors import BlobCorruptError, BlobMissingError
 from gradient_operator.datasets.layout import SEGMENT_BYTES, pack_key, segment_key
 from gradient_operator.datasets.manifest import ManifestReader, Version
-from gradient_operator.datasets.pool import TransferPool
+from gradient_operator.datasets.pool import CONCURRENCY, TransferPool
 from gradient_operator.datasets.progress import ProgressMeter
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def note_blobs(found: dict[str, int], entry: Entry, place: Locator | None) -> No
             found[segment_key(digest)] = size
 
 
-def present(store: BlobStore, wanted: Mapping[str, int], *, concurrency: int = 8) -> bool:
+def present(store: BlobStore, wanted: Mapping[str, int], *, concurrency: int = CONCURRENCY) -> bool:
     """Whether all these objects are there and long enough.
 
     Raises:
@@ -66,7 +66,7 @@ def present(store: BlobStore, wanted: Mapping[str, int], *, concurrency: int = 8
     return True
 
 
-def verify(store: BlobStore, digest: str, *, concurrency: int = 8) -> Version:
+def verify(store: BlobStore, digest: str, *, concurrency: int = CONCURRENCY) -> Version:
     """Check manifest and presence of all blobs of a version, and return what it holds.
 
     Raises:
@@ -104,7 +104,7 @@ def examine(
     store: BlobStore,
     digest: str,
     *,
-    concurrency: int = 8,
+    concurrency: int = CONCURRENCY,
     progress: ProgressMeter | None = None,
 ) -> Iterator[Damage]:
     """Read every byte of a version back, compare the digests, and name the files that are damaged.

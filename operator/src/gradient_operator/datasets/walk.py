@@ -47,8 +47,12 @@ class OpenFile:
         Raises:
             TreeError: it was written to in the meantime.
         """
-        now = os.fstat(self.fd)
-        if _fingerprint(now) != _fingerprint(self.status):
+        now, then = os.fstat(self.fd), self.status
+        if (
+            now.st_ctime_ns != then.st_ctime_ns
+            or now.st_mtime_ns != then.st_mtime_ns
+            or now.st_size != then.st_size
+        ):
             raise changed(self.path)
 
 
@@ -193,7 +197,3 @@ def _unreadable(error: OSError, path: bytes) -> TreeError | LocalDiskError:
             reason="OutputUnreadable",
         )
     return LocalDiskError(f"Reading {display(path)} failed: {error.strerror}.")
-
-
-def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -67,9 +67,9 @@ def credentials_directory() -> Path:
     return Path(os.environ.get("GRADIENT_CREDENTIALS") or CREDENTIALS)
 
 
-def concurrency() -> int:
-    """How many segments of 16 MiB may be under way."""
-    return max(1, int(number("GRADIENT_CONCURRENCY", 8)))
+def concurrency(usual: int) -> int:
+    """How many segments or parts may be under way; `usual` is the number if nobody says one."""
+    return max(1, int(number("GRADIENT_CONCURRENCY", usual)))
 
 
 def blob_cache() -> tuple[Path, int] | None:

@@ -16,6 +16,7 @@ from gradient_operator.datasets.blob_cache import BlobCache, CacheCounts
 from gradient_operator.datasets.credentials import read_credentials
 from gradient_operator.datasets.errors import BlobMissingError
 from gradient_operator.datasets.location import StorageLocation
+from gradient_operator.datasets.pool import CONCURRENCY
 from gradient_operator.datasets.progress import Progress, ProgressMeter
 from gradient_operator.datasets.report import TransferReport, encode_report
 from gradient_operator.datasets.restore import restore
@@ -102,7 +103,7 @@ def _fetch_version(
         item.path,
         writable=item.writable,
         replace=True,
-        concurrency=environment.concurrency(),
+        concurrency=environment.concurrency(CONCURRENCY),
         progress=meter,
         cache=cache,
     )

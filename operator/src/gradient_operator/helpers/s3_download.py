@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
+REQUESTS: Final = 8
+"""Objects and parts under way if nobody says: most objects are small and wait for the network."""
 PART_BYTES: Final = 8 * 1024 * 1024
 """What one request brings of a large object."""
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,254}")
@@ -175,7 +177,7 @@ class _Copy:
 
     def run(self, task: Download) -> None:
         """Copy the object, or everything below the folder."""
-        with TransferPool(environment.concurrency()) as pool:
+        with TransferPool(environment.concurrency(REQUESTS)) as pool:
             try:
                 single = None if task.is_folder else self._single(task.key)
                 for item in [single] if single is not None else self._below(task.key):

@@ -26,7 +26,7 @@ from gradient_operator.datasets.errors import (
     TreeError,
 )
 from gradient_operator.datasets.layout import is_run_id, run_key
-from gradient_operator.datasets.pool import Cancellation
+from gradient_operator.datasets.pool import CONCURRENCY, Cancellation
 from gradient_operator.datasets.progress import ProgressMeter
 from gradient_operator.datasets.result import (
     LONGEST_STRING_BYTES,
@@ -223,7 +223,7 @@ def _upload_directory(store: BlobStore, item: UploadDirectory) -> tuple[Version,
         item.path,
         base=item.base,
         missing_ok=True,
-        concurrency=environment.concurrency(),
+        concurrency=environment.concurrency(CONCURRENCY),
         progress=meter,
     )
     report(progress_log.UPLOADED, item.path, meter.value)
