@@ -136,9 +136,14 @@ class Api:
             if not proceed:
                 return found
 
-    def remove(self, resource: Resource, *, grace: int | None = None) -> None:
-        """Delete all objects of a resource, free those that wait for us, and wait for the rest."""
-        options = {} if grace is None else {"gracePeriodSeconds": grace}
+    def remove(self, resource: Resource, *, grace: int | None = None, orphan: bool = False) -> None:
+        """Delete all objects of a resource, free those that wait for us, and wait for the rest.
+
+        With `orphan` what they made stays.
+        """
+        options: dict[str, Any] = {} if grace is None else {"gracePeriodSeconds": grace}
+        if orphan:
+            options["propagationPolicy"] = "Orphan"
         found = self.find(resource)
         for namespace in sorted({each.namespace for each in found}):
             self.call("DELETE", resource.path(namespace=namespace), options)
@@ -241,6 +246,11 @@ def uninstall(api: Api) -> None:
                 Resource(CORE, "secrets", MANAGED),
             ],
         )
+    with step("object storage in the cluster stopped"):
+        # Its data goes with the namespace. Left to that its Pod takes all of its grace, and the
+        # namespace looks at what is left only now and then; and a Pod is asked to stop once.
+        api.remove(Resource("/apis/apps/v1", "statefulsets", PART_OF), orphan=True)
+        api.remove(Resource(CORE, "pods", PART_OF), grace=1)
     with step("custom resource definitions removed"):
         definitions = "/apis/apiextensions.k8s.io/v1"
         remove_all(api, [Resource(definitions, "customresourcedefinitions", PART_OF)])

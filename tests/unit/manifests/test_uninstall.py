@@ -157,6 +157,20 @@ def test_everything_of_ours_goes_and_nothing_else(server):
     ]
 
 
+def test_the_storages_pod_is_stopped_at_once_and_not_made_again(server):
+    part = {"app.kubernetes.io/part-of": "gradient"}
+    server.add("/apis/apps/v1/namespaces/gradient-system/statefulsets/seaweedfs", **part)
+    server.add("/api/v1/namespaces/gradient-system/pods/seaweedfs-0", **part)
+    uninstall(Api(server))
+    told = [(path, options) for method, path, options in server.calls if method == "DELETE"]
+    kinds = [(path.partition("?")[0].rsplit("/", 1)[1], options) for path, options in told]
+    assert kinds[:2] == [
+        ("statefulsets", {"propagationPolicy": "Orphan"}),
+        ("pods", {"gracePeriodSeconds": 1}),
+    ]
+    assert server.objects == {}
+
+
 def test_the_operator_goes_before_what_it_would_make_again(server):
     server.add(
         "/apis/apps/v1/namespaces/gradient-system/deployments/gradient-operator",
