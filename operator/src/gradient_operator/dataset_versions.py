@@ -128,7 +128,7 @@ async def commit(
         KubeError: the API server did not take it; try again.
     """
     name = dataset.object_name
-    await _ensure_dataset(
+    known = await _ensure_dataset(
         client, dataset, namespace=namespace, provider=provider, must_exist=must_exist
     )
     version, is_new = await _ensure_version(client, namespace, dataset=name, content=content)
@@ -139,7 +139,7 @@ async def commit(
     )
     if not is_new and content.origin and not repeated:
         await _note_making(client, version, content.origin)
-    await _move_latest(client, name, namespace=namespace, version=version, repeated=repeated)
+    await _move_latest(client, known, version=version, repeated=repeated)
     return version["spec"]["version"], is_new
 
 
@@ -182,11 +182,10 @@ async def _ensure_dataset(
     namespace: str,
     provider: str | None,
     must_exist: bool,
-) -> None:
+) -> dict[str, Any]:
     name = dataset.object_name
     try:
-        await client.get(DATASETS, name=name, namespace=namespace)
-        return
+        return await client.get(DATASETS, name=name, namespace=namespace)
     except NotFound:
         if must_exist:
             raise CommitRefused(
@@ -203,9 +202,9 @@ async def _ensure_dataset(
         "spec": spec,
     }
     try:
-        await client.create(DATASETS, body, namespace=namespace)
+        return await client.create(DATASETS, body, namespace=namespace)
     except AlreadyExists:
-        return
+        return await client.get(DATASETS, name=name, namespace=namespace)
 
 
 async def _ensure_version(
@@ -253,39 +252,32 @@ def _summary(spec: Mapping[str, Any], made: str) -> dict[str, Any]:
 
 async def _move_latest(
     client: KubeClient,
-    dataset: str,
+    dataset: Mapping[str, Any],
     *,
-    namespace: str,
     version: Mapping[str, Any],
     repeated: bool,
 ) -> None:
+    """Begin with the dataset as it was read before; the operator counts its versions elsewhere."""
     newest = _summary(version["spec"], created(version["metadata"]))
+    name, namespace = dataset["metadata"]["name"], dataset["metadata"]["namespace"]
     for _ in range(_TRIES):
-        current = await client.get(DATASETS, name=dataset, namespace=namespace)
-        status = current.get("status", {})
-        latest = status.get("latest") or {}
+        latest = (dataset.get("status") or {}).get("latest") or {}
         if repeated and latest.get("createdAt", "") > newest["createdAt"]:
             return  # another version came after ours: a repetition must not hide it
-        listed = await client.list_all(
-            DATASET_VERSIONS,
-            namespace=namespace,
-            label_selector=f"{names.LABEL_DATASET}={label_value(dataset)}",
-        )
-        count = len(listed.items)
-        if latest.get("version") == newest["version"] and status.get("versions") == count:
+        if latest.get("version") == newest["version"]:
             return
         body = {
-            "metadata": {"resourceVersion": current["metadata"]["resourceVersion"]},
-            "status": {"latest": newest, "versions": count},
+            "metadata": {"resourceVersion": dataset["metadata"]["resourceVersion"]},
+            "status": {"latest": newest},
         }
         try:
             await client.merge_patch(
-                DATASETS, body, name=dataset, namespace=namespace, subresource="status"
+                DATASETS, body, name=name, namespace=namespace, subresource="status"
             )
             return
         except Conflict:
-            continue
-    raise Conflict(f"dataset {dataset} keeps changing: its newest version will be set later")
+            dataset = await client.get(DATASETS, name=name, namespace=namespace)
+    raise Conflict(f"dataset {name} keeps changing: its newest version will be set later")
 
 
 async def set_latest(client: KubeClient, dataset: str, version: VersionRecord) -> None:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradient_operator.controllers.dataset_records import project_dataset
+from gradient_operator.controllers.dataset_records import (
+    VersionIndex,
+    project_dataset,
+    project_version,
+)
 from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.dataset_versions import Content, commit
 from gradient_operator.datasets.collect import Settings, collect
@@ -22,7 +26,7 @@ from gradient_operator.datasets.restore import restore
 from gradient_operator.datasets.snapshot import snapshot
 from gradient_operator.datasets.statements import find_statements
 from gradient_operator.datasets.store import CollectorStore, RetryPolicy
-from gradient_operator.kube.resources import DATASETS
+from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
 from gradient_operator.observability.metrics import Metrics
 from gradient_operator.workflow.references import DatasetReference, version_id
 from tests.integration.helpers.processes import Pod, finish
@@ -148,8 +152,13 @@ async def test_the_operator_tells_of_versions_and_stops_uploads_only(
     content = Content(digest=digest, bytes=1, files=1)
     await commit(api, namespace="ns", dataset=DatasetReference("cats"), content=content)
     store = opened("operator")
-    mirror = DatasetMirror(api, lambda: store, Metrics())
-    mirror.note(project_dataset(api.all(DATASETS)["cats"]))
+    view, versions = project_dataset(api.all(DATASETS)["cats"]), VersionIndex()
+    for item in api.all(DATASET_VERSIONS).values():
+        versions.update(None, project_version(item))
+    mirror = DatasetMirror(
+        api, lambda: store, Metrics(), datasets={("ns", "cats"): view}, versions=versions
+    )
+    mirror.note(view)
     await mirror.flush()
     store.put(run_key("some-pod", "abort"), b"{}")
 

@@ -1,6 +1,6 @@
 """The way to the API server breaks while runs are under way."""
 
-import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -8,6 +8,7 @@ from tests.builders import make_workflow
 from tests.integration.kube.proxy import Proxy
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.waiting import eventually
 
 
 @pytest.fixture
@@ -28,18 +29,28 @@ async def operator(proxy, namespace, tmp_path):
     process.stop()
 
 
-async def trouble(proxy, kind):
-    """Cut everything that is open, refuse what is new, or swallow both, for a moment."""
+@asynccontextmanager
+async def trouble(proxy, operator, kind):
+    """Cut everything that is open, refuse what is new, or swallow both, while things happen."""
+    if kind == "swallow":
+        proxy.swallow()
+        yield
+        proxy.flow()
+        return
     if kind == "cut":
         proxy.cut()
-    elif kind == "refuse":
-        await proxy.refuse()
-        await asyncio.sleep(2)
-        await proxy.listen()
-    else:
-        proxy.swallow()
-        await asyncio.sleep(2)
-        proxy.flow()
+        yield
+        return
+    await proxy.refuse()
+    await eventually(lambda: refused(operator), pause=0.05)
+    yield
+    await proxy.listen()
+
+
+async def refused(operator):
+    """It has tried again to follow both kinds, and there was nobody."""
+    said = [line["msg"] for line in operator.log() if "onnect call failed" in line["msg"]]
+    assert {"pods", "gradientruns"} <= {text.split()[1] for text in said}, operator.log()[-5:]
 
 
 @pytest.mark.parametrize("kind", ["cut", "refuse", "swallow"])
@@ -49,11 +60,10 @@ async def test_nothing_that_happens_meanwhile_is_missed(operator, proxy, team, k
     pod = await kubelet.pod("a")
     await kubelet.start(pod)
     await team.job(run, "a", phase="Running")
-    breaking = asyncio.create_task(trouble(proxy, kind))
-    await kubelet.end(pod)
     name = team.name()
-    await team.apply(name, make_workflow().job("x"))
-    await breaking
+    async with trouble(proxy, operator, kind):
+        await kubelet.end(pod)
+        await team.apply(name, make_workflow().job("x"))
     await kubelet.run(await kubelet.pod("b"))
     status = await team.ended(run, "Succeeded")
     assert {job["attempt"] for job in status["jobs"].values()} == {1}

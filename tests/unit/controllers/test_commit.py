@@ -52,7 +52,6 @@ async def test_the_first_version_makes_its_dataset():
     version = version_id(FIRST)
     dataset = api.all(DATASETS)["cats"]
     assert dataset["spec"] == {"name": "cats"}
-    assert dataset["status"]["versions"] == 1
     assert dataset["status"]["latest"]["digest"] == FIRST
     made = api.all(DATASET_VERSIONS)[f"cats-{version}"]
     assert made["spec"]["origin"] == {
@@ -78,7 +77,7 @@ async def test_another_version_becomes_the_newest():
     await commit(api, FIRST)
     await commit(api, SECOND)
     assert latest(api) == version_id(SECOND)
-    assert api.all(DATASETS)["cats"]["status"]["versions"] == 2
+    assert len(api.all(DATASET_VERSIONS)) == 2
 
 
 async def test_the_same_content_made_again_is_the_same_version_and_the_newest():

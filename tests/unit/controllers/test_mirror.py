@@ -4,7 +4,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from obstore.store import MemoryStore
 
-from gradient_operator.controllers.dataset_records import project_dataset
+from gradient_operator.controllers.dataset_records import (
+    VersionIndex,
+    project_dataset,
+    project_version,
+)
 from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.dataset_versions import Content, commit
 from gradient_operator.datasets.backend import ObstoreBackend
@@ -12,7 +16,7 @@ from gradient_operator.datasets.errors import StorageUnavailableError
 from gradient_operator.datasets.mirror import DatasetRecord, VersionRecord, read_all
 from gradient_operator.datasets.signing import KeyUnusable, Verifier
 from gradient_operator.datasets.statements import find_statements
-from gradient_operator.kube.resources import DATASETS
+from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
 from gradient_operator.observability.metrics import Metrics
 from gradient_operator.workflow.references import DatasetReference, version_id
 from tests.unit.controllers.memory_api import MemoryApi
@@ -30,9 +34,25 @@ class World:
 
     def restart(self, signing_key=None):
         self.store, self.faults = faulty_store(self.backend)
+        self.datasets, self.versions = {}, VersionIndex()
         self.mirror = DatasetMirror(
-            self.api, lambda: self.store, Metrics(), signing_key=signing_key
+            self.api,
+            lambda: self.store,
+            Metrics(),
+            datasets=self.datasets,
+            versions=self.versions,
+            signing_key=signing_key,
         )
+
+    def watch(self):
+        """The caches see what is there now."""
+        self.datasets.clear()
+        self.versions.by_dataset.clear()
+        for item in self.api.all(DATASETS).values():
+            view = project_dataset(item)
+            self.datasets[view.namespace, view.name] = view
+        for item in self.api.all(DATASET_VERSIONS).values():
+            self.versions.update(None, project_version(item))
 
     async def put(self, digest, *, origin=None, **changes):
         content = Content(digest=digest, bytes=7, files=2, origin=origin)
@@ -40,8 +60,9 @@ class World:
         await commit(self.api, content=content, **place)
 
     async def look(self):
-        for item in self.api.all(DATASETS).values():
-            self.mirror.note(project_dataset(item))
+        self.watch()
+        for view in self.datasets.values():
+            self.mirror.note(view)
         await self.mirror.flush()
 
     def statements(self, digest, verifier=None):
@@ -82,6 +103,34 @@ async def test_what_is_there_is_not_written_again(world):
     assert world.faults.count("put") == 1  # the dataset's, which may have changed meanwhile
 
 
+async def test_only_versions_that_were_not_told_of_are_read(world):
+    for number in range(8):
+        await world.put(f"{number:02x}" * 32)
+    await world.look()
+    read = []
+
+    def reading(verb, call):
+        async def read_it(*arguments, **how):
+            read.append((verb, how.get("name")))
+            return await call(*arguments, **how)
+
+        return read_it
+
+    world.api.get = reading("get", world.api.get)
+    world.api.list_all = reading("list", world.api.list_all)
+    await world.look()
+    assert read == []
+    await world.put(FIRST)
+    read.clear()
+    await world.look()
+    assert read == [("get", f"cats-{version_id(FIRST)}")]
+    assert len(world.records()[1]) == 9
+    world.restart()
+    read.clear()
+    await world.look()
+    assert read == [("list", None)]
+
+
 async def test_datasets_of_a_namespaces_own_provider_are_left_to_its_collector(world):
     await world.put(FIRST, provider="ours")
     await world.look()
@@ -104,9 +153,10 @@ async def test_what_the_storage_did_not_take_is_tried_again(world):
 
 async def test_a_deleted_dataset_is_no_trouble(world):
     await world.put(FIRST)
-    view = project_dataset(world.api.all(DATASETS)["cats"])
+    world.watch()
+    world.mirror.note(world.datasets["ns", "cats"])
     del world.api.objects["gradientdatasets", "ns", "cats"]
-    world.mirror.note(view)
+    world.watch()
     await world.mirror.flush()
     assert world.records() == ([], [])
 

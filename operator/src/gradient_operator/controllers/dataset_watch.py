@@ -30,7 +30,7 @@ class DatasetWatch:
     ) -> None:
         self._services = services
         self._uses = Uses()
-        self._index = VersionIndex()
+        self.index = VersionIndex()
         self.datasets: Reflector[DatasetView] = Reflector(
             services.client,
             DATASETS,
@@ -50,7 +50,7 @@ class DatasetWatch:
         self.controller = DatasetController(
             services,
             datasets=self.datasets.items,
-            versions=self._index,
+            versions=self.index,
             uses=self._uses,
             changed=changed or (lambda _: None),
         )
@@ -76,7 +76,7 @@ class DatasetWatch:
             self._look_at(view.namespace, view.name)
 
     def _version_changed(self, old: VersionView | None, new: VersionView | None) -> None:
-        self._look_at(*self._index.update(old, new))
+        self._look_at(*self.index.update(old, new))
 
     def _look_at(self, namespace: str, dataset: str) -> None:
         self._services.queue.add_after(Key("dataset", namespace, dataset), SETTLE_SECONDS)

@@ -8,14 +8,15 @@ are mirrored by their collector: the operator has no keys for them.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from gradient_operator.api import names
-from gradient_operator.controllers.dataset_records import DatasetView
-from gradient_operator.dataset_versions import dataset_record, version_makings, version_record
+from gradient_operator.controllers.dataset_records import DatasetView, VersionIndex
+from gradient_operator.dataset_versions import version_makings, version_record
 from gradient_operator.datasets.errors import DatasetError
 from gradient_operator.datasets.layout import MIRROR, PROVENANCE
 from gradient_operator.datasets.mirror import DatasetRecord, Record, VersionRecord, encode
@@ -23,7 +24,7 @@ from gradient_operator.datasets.statements import read_signer, write_statement
 from gradient_operator.datasets.store import BlobStore
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import KubeError, NotFound
-from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS
+from gradient_operator.kube.resources import DATASET_VERSIONS
 from gradient_operator.observability.metrics import Metrics
 from gradient_operator.pods.names import label_value
 
@@ -31,6 +32,11 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 30.0
 _SETTLE_SECONDS: Final = 2.0
+_FEW: Final = 5
+"""So many versions of a dataset are read one by one; to read more, all are listed."""
+
+_Told = tuple[str, object, bool]
+"""What was told of a version: its UID, its later makings, and whether there was a key."""
 
 
 class DatasetMirror:
@@ -42,10 +48,17 @@ class DatasetMirror:
         open_store: Callable[[], BlobStore],
         metrics: Metrics,
         *,
+        datasets: Mapping[tuple[str, str], DatasetView],
+        versions: VersionIndex,
         signing_key: Path | None = None,
     ) -> None:
-        """`signing_key` is the file of a mounted Secret, which need not be there."""
+        """`datasets` and `versions` are live caches, whose versions lack what is told of them.
+
+        `signing_key` is the file of a mounted Secret, which need not be there.
+        """
         self._client = client
+        self._datasets = datasets
+        self._versions = versions
         self._open_store = open_store
         self._metrics = metrics
         self._signing_key = signing_key
@@ -53,6 +66,8 @@ class DatasetMirror:
         self._wake = asyncio.Event()
         self._written: dict[str, bytes | None] | None = None
         """Keys in the bucket; those of datasets with what this process wrote last."""
+        self._told: dict[tuple[str, str], dict[str, _Told]] = {}
+        """By dataset and version, what this process need not read again."""
 
     def note(self, view: DatasetView) -> None:
         """Something about this dataset may have changed."""
@@ -85,28 +100,49 @@ class DatasetMirror:
             key = next(iter(self._pending))
             del self._pending[key]
             try:
-                told = await self._told(*key)
-                if told is not None:
-                    await asyncio.to_thread(self._write, *told)
+                await self._tell(key)
             except BaseException:
                 self._pending[key] = None
                 raise
 
-    async def _told(
-        self, namespace: str, name: str
-    ) -> tuple[DatasetRecord, list[dict[str, Any]]] | None:
-        """A dataset and its versions; None when it is gone: its records go with a collection."""
-        try:
-            dataset = await self._client.get(DATASETS, name=name, namespace=namespace)
-        except NotFound:
-            return None
-        listed = await self._client.list_all(
-            DATASET_VERSIONS,
-            namespace=namespace,
-            label_selector=f"{names.LABEL_DATASET}={label_value(name)}",
-        )
-        versions = [item for item in listed.items if item["spec"]["dataset"] == name]
-        return dataset_record(dataset), versions
+    async def _tell(self, key: tuple[str, str]) -> None:
+        view = self._datasets.get(key)
+        if view is None:
+            self._told.pop(key, None)  # it is gone: its records go with a collection
+            return
+        known, signs = self._versions.of(*key), self._signs()
+        wanted = {
+            name: (each.uid, each.status.get("madeAgain"), signs) for name, each in known.items()
+        }
+        told = self._told.get(key, {})
+        new = [name for name, what in wanted.items() if told.get(name) != what]
+        items = await self._read(key, [known[name].name for name in new])
+        await asyncio.to_thread(self._write, _record(view), items)
+        read = {item["spec"]["version"] for item in items}
+        self._told[key] = {
+            name: what for name, what in wanted.items() if name in read or name not in new
+        }
+
+    def _signs(self) -> bool:
+        return self._signing_key is not None and self._signing_key.exists()
+
+    async def _read(self, key: tuple[str, str], wanted: list[str]) -> list[dict[str, Any]]:
+        """Versions in full, by the names of their objects; what is gone by now is left out."""
+        namespace, dataset = key
+        if len(wanted) > _FEW:
+            listed = await self._client.list_all(
+                DATASET_VERSIONS,
+                namespace=namespace,
+                label_selector=f"{names.LABEL_DATASET}={label_value(dataset)}",
+            )
+            return [item for item in listed.items if item["metadata"]["name"] in set(wanted)]
+        found = []
+        for name in wanted:
+            with suppress(NotFound):
+                found.append(
+                    await self._client.get(DATASET_VERSIONS, name=name, namespace=namespace)
+                )
+        return found
 
     def _write(self, dataset: DatasetRecord, versions: list[dict[str, Any]]) -> None:
         store = self._open_store()
@@ -132,3 +168,10 @@ class DatasetMirror:
         if written.get(record.key) != body:
             store.put(record.key, body)
             written[record.key] = None if isinstance(record, VersionRecord) else body
+
+
+def _record(view: DatasetView) -> DatasetRecord:
+    latest = view.status.get("latest") or {}
+    return DatasetRecord(
+        namespace=view.namespace, name=view.name, spec=view.spec, latest=latest.get("digest")
+    )

@@ -11,6 +11,7 @@ from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers import rim, run_claims
 from gradient_operator.controllers.collections import CollectionReports
+from gradient_operator.controllers.dataset_records import DatasetView
 from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.history import History
 from gradient_operator.controllers.mirror import DatasetMirror
@@ -157,20 +158,18 @@ class Operator:
         )
         self._collections = CollectionReports(services, namespace=watched)
         self._transfers = TransferWatch(client, self._pod_index, metrics)
+        self._datasets = DatasetWatch(services, namespace=watched, changed=self._dataset_changed)
         self._mirror = (
             DatasetMirror(
                 client,
                 DefaultStore(storage).impatient,
                 metrics,
+                datasets=self._datasets.datasets.items,
+                versions=self._datasets.index,
                 signing_key=config.provenance_key,
             )
             if storage is not None
             else None
-        )
-        self._datasets = DatasetWatch(
-            services,
-            namespace=watched,
-            changed=self._mirror.note if self._mirror is not None else None,
         )
         self._archive = (
             RunArchive(
@@ -231,6 +230,10 @@ class Operator:
     def _ended(self, view: RunView) -> None:
         if view.phase is not None and self._elector.is_leader():
             self._run_controller.ended(view, view.phase)
+
+    def _dataset_changed(self, view: DatasetView) -> None:
+        if self._mirror is not None:
+            self._mirror.note(view)
 
     def _storage_changed(self, endpoint: str) -> None:
         for key in self._run_controller.affected_by_storage(endpoint):
