@@ -204,7 +204,7 @@ def test_the_owners_of_single_fields_are_not_recorded(kubectl):
 
 COLUMNS = {
     "gwf": ["ACCEPTED", "JOBS", "LAST RUN", "PHASE", "NEXT RUN", "AGE", "MESSAGE"],
-    "gwr": ["WORKFLOW", "PHASE", "PROGRESS", "AGE", "MESSAGE"],
+    "gwr": ["WORKFLOW", "PHASE", "PROGRESS", "AGE", "ARCHIVED", "MESSAGE"],
     "gds": [
         "LATEST",
         "VERSIONS",

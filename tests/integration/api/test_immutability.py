@@ -38,6 +38,21 @@ def test_a_run_keeps_what_it_was_started_with(full, field):
     assert f"spec.{field} of a run cannot be changed: make a new run" in answer.text
 
 
+def test_a_run_under_way_keeps_its_definition_whatever_is_said_of_its_progress(kubectl):
+    """The rule passes over the definition where a status moves: that is no way to change it."""
+    assert kubectl.create(run("moving")).code == 0
+    told = {"status": {"phase": "Running", "progress": "0/1"}}
+    assert kubectl.patch("gwr/moving", told, "--subresource=status").code == 0
+    changed = {"spec": {"definition": {"jobs": {"B": job()}}}}
+    both = changed | {"status": {"progress": "1/1"}}
+    for change in (changed, both):
+        answer = kubectl.patch("gwr/moving", change)
+        assert "spec.definition of a run cannot be changed: make a new run" in answer.text
+    assert kubectl.patch("gwr/moving", both, "--subresource=status").code == 0
+    found = kubectl.get("gwr/moving")
+    assert (set(found["spec"]["definition"]["jobs"]), found["status"]["progress"]) == ({"A"}, "1/1")
+
+
 def test_a_run_keeps_keys_of_its_definition_that_nobody_knows(full):
     answer = full.patch("gwr/full", {"spec": {"definition": {"unknown": [2]}}})
     assert "spec.definition of a run cannot be changed" in answer.text

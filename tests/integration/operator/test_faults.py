@@ -120,11 +120,14 @@ async def test_a_run_that_is_cancelled_while_its_pods_are_being_made_makes_no_mo
 
     await eventually(enough, pause=0.01)
     await team.cancel(run)
+    obeyed = set()
 
     async def gone():
         pods = await kubelet.pods()
         going = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
-        await asyncio.gather(*(kubelet.remove(pod) for pod in going))
+        new = [pod for pod in going if pod["metadata"]["uid"] not in obeyed]
+        obeyed.update(pod["metadata"]["uid"] for pod in new)
+        await asyncio.gather(*(kubelet.obey(pod) for pod in new if "nodeName" in pod["spec"]))
         assert pods == [], f"{len(pods)} Pods are left, {len(going)} of them are to go"
 
     await eventually(gone)

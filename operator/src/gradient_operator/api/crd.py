@@ -28,7 +28,7 @@ from gradient_operator.api.datasets import (
 from gradient_operator.api.generated import write_or_check
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.names import GROUP, KINDS, LABEL_PART_OF, PART_OF, VERSION
-from gradient_operator.api.rules import OBJECT_NAME, add_rules
+from gradient_operator.api.rules import OBJECT_NAME, RUN_OBJECT, add_rules
 from gradient_operator.api.run import RunSpec, RunStatus
 from gradient_operator.api.structural import Schema, structural_schema
 from gradient_operator.api.workflow import GradientFile, WorkflowSpec, WorkflowStatus
@@ -242,8 +242,9 @@ def _object_schema(kind: Kind) -> Schema:
     }
     if kind.status is not None:
         schema["properties"]["status"] = structural_schema(kind.status)
-    if kind.label_sized:
-        schema["x-kubernetes-validations"] = [rule.as_schema() for rule in OBJECT_NAME]
+    rules = (OBJECT_NAME if kind.label_sized else ()) + (RUN_OBJECT if kind.spec is RunSpec else ())
+    if rules:
+        schema["x-kubernetes-validations"] = [rule.as_schema() for rule in rules]
     return schema
 
 
