@@ -4,8 +4,6 @@ The faults are drawn from a seed (printed) by `fault_proxy`. Watches that fall s
 `tests/world`, where the 75 s until they are noticed cost nothing.
 """
 
-import asyncio
-
 import pytest
 
 from tests.builders import make_workflow
@@ -15,8 +13,6 @@ from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.waiting import eventually
 
 CHAIN, WIDTH, BURST = 5, 12, 24
-WIDE, ENOUGH = 300, 50
-"""Jobs of a run that is cancelled when it has so many Pods."""
 PATIENT = {"name": "operator-under-test", "duration": 30, "renewDeadline": 20, "retryPeriod": 1}
 """A lease that outlasts the trouble where this is not about handing over."""
 
@@ -99,46 +95,6 @@ async def test_every_load_ends_as_without_faults(operator, proxy, team, kubelet,
     )
     for kind in ("gradientruns", "pods"):
         assert [each for each in proxy.requests if each.path.endswith(kind)]
-
-
-def makes_pod(request):
-    return request.method == "POST" and request.path.endswith("/pods")
-
-
-async def test_a_run_that_is_cancelled_while_its_pods_are_being_made_makes_no_more(
-    operator, proxy, team, kubelet
-):
-    """Each Pod takes the API server half a second, so that the cancellation comes in between."""
-    proxy.draw = lambda request: "slow" if makes_pod(request) else ""
-    builder = make_workflow()
-    for number in range(WIDE):
-        builder.job(f"j{number}").on(MACHINE)
-    run = await team.start(builder)
-
-    async def enough():
-        assert sum(map(makes_pod, proxy.written)) >= ENOUGH
-
-    await eventually(enough, pause=0.01)
-    await team.cancel(run)
-    obeyed = set()
-
-    async def gone():
-        pods = await kubelet.pods()
-        going = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
-        new = [pod for pod in going if pod["metadata"]["uid"] not in obeyed]
-        obeyed.update(pod["metadata"]["uid"] for pod in new)
-        await asyncio.gather(*(kubelet.obey(pod) for pod in new if "nodeName" in pod["spec"]))
-        assert pods == [], f"{len(pods)} Pods are left, {len(going)} of them are to go"
-
-    await eventually(gone)
-    status = await team.ended(run, "Cancelled")
-    assert {job["phase"] for job in status["jobs"].values()} == {"Cancelled"}
-    made = sum(map(makes_pod, proxy.written))
-    assert ENOUGH <= made < WIDE
-    assert sum(job.get("attempt") == 1 for job in status["jobs"].values()) == made
-    asked = [request.method for request in proxy.requests if "/pods" in request.path]
-    assert "POST" not in asked[asked.index("DELETE") :], "a Pod was asked for after the first went"
-    assert await kubelet.pods() == []
 
 
 async def test_an_outage_longer_than_the_lease_changes_nothing(
