@@ -131,6 +131,16 @@ def test_without_the_right_to_read_other_namespaces_the_own_one_is_looked_at(
     assert [holder["run"] for holder in only(gradient)["heldBy"]] == ["ours"]
 
 
+def test_an_upload_lasts_since_the_job_has_ended(gradient, client):
+    waiting(client, "", "", phase="Uploading", pod="p", finishedAt="2026-01-31T12:09:00Z")
+    scheduled = pod("p", "train-aaaa", started=CREATED)
+    condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": CREATED}
+    scheduled["status"]["conditions"] = [condition]
+    client.add(PODS, scheduled)
+    wait = only(gradient)
+    assert (wait["reason"], wait["seconds"]) == ("Uploading", 60)
+
+
 def test_a_full_quota_is_shown_with_who_has_most_of_it(gradient, client):
     waiting(client, "QuotaExceeded", "exceeded quota: team")
     for number, run in enumerate(("big", "small", "big")):

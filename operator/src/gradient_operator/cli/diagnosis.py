@@ -167,7 +167,8 @@ def _wait(job: JobView, facts: Facts, now: float) -> Wait | None:
     pod = facts.pods.get(job.pod)
     if wait.reason == "QuotaExceeded":
         return replace(wait, held_by=_shares(facts.others))
-    return wait if pod is None else _of_pod(wait, pod, facts)
+    # An upload waits since the job ended, whatever was before.
+    return wait if pod is None or job.phase == "Uploading" else _of_pod(wait, pod, facts)
 
 
 def _of_pod(wait: Wait, pod: Mapping[str, Any], facts: Facts) -> Wait:
