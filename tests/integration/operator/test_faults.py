@@ -161,7 +161,7 @@ async def test_a_process_that_dies_after_each_write_of_its_own_gets_to_the_end(
         pods = [pod for pod in await kubelet.pods() if run in str(pod["metadata"]["annotations"])]
         assert len(pods) == 2
         print(f"{len(deaths)} processes died")
-        assert len(deaths) >= 3, deaths
+        assert len(deaths) >= 2, deaths  # what is under way at a death may be done, too
     finally:
         operator.stop()
 

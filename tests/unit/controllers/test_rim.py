@@ -1,7 +1,13 @@
 """What kopf hears becomes plain maps; what is wrong with one object stops no other."""
 
+import asyncio
+import os
+import signal
+
+import kopf
 import pytest
 
+from gradient_operator.controllers import rim
 from gradient_operator.controllers.rim import Rim
 from gradient_operator.controllers.services import Definitions, Key
 
@@ -67,3 +73,26 @@ def test_an_invalid_definition_counts_as_absent(heard, take):
     getattr(heard.rim, take)(body("bad", {"xyzzy": 1}), gone=False)
     assert heard.definitions == Definitions()
     assert heard.changes == 0
+
+
+async def test_kopf_begins_again_when_it_fails_and_leaves_other_tasks_alone(heard, monkeypatch):
+    lives = []
+
+    async def fail():
+        raise ValueError("a watch was answered with 410")
+
+    async def spawn_tasks(*, stop_flag, **_):
+        forever = asyncio.create_task(asyncio.Event().wait())
+        end = fail() if not lives else stop_flag.wait()
+        lives.append(forever)
+        if len(lives) == 2:
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        return [forever, asyncio.create_task(end)]
+
+    monkeypatch.setattr(kopf, "spawn_tasks", spawn_tasks)
+    running = asyncio.create_task(rim.run(heard.rim, namespace="ns", identity="one"))
+    ours = asyncio.create_task(asyncio.Event().wait())
+    await running
+    assert [life.cancelled() for life in lives] == [True, True]
+    assert not ours.done()
+    ours.cancel()

@@ -4,9 +4,12 @@ Handlers only note what they saw and say "look at this key": kopf drops their er
 change handlers would store whole specs in annotations (limit 262,144 bytes).
 """
 
+import asyncio
+import contextlib
 import itertools
 import logging
 import random
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -18,12 +21,14 @@ from gradient_operator.api import names
 from gradient_operator.api.datasets import StorageProviderSpec
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.controllers.services import Definitions, Key
+from gradient_operator.kube.backoff import Backoff
 from gradient_operator.kube.credentials import load_credentials
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_BACKOFF = 10.0
-_SHUTDOWN_SECONDS = 25
+_SOUND_SECONDS = 60.0
+"""After so long without a failure of kopf, the next one is the first again."""
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -188,18 +193,43 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.error_backoffs = _Backoffs()
     settings.peering.standalone = True
     settings.execution.max_workers = 4
-    settings.process.ultimate_exiting_timeout = _SHUTDOWN_SECONDS
+    settings.process.ultimate_exiting_timeout = None  # it would also kill us when kopf begins again
 
 
 async def run(rim: Rim, *, namespace: str | None, identity: str) -> None:
-    """Run kopf until a signal ends the process; `identity` only names the process in kopf's logs.
+    """Run kopf until a signal ends the process, and begin it again whenever it fails.
 
-    Without one kopf would ask for the user's name, which a container's bare user id has not.
+    kopf ends as a whole if one of its watches is answered with what it does not expect. Its own
+    `operator()` would then cancel every task of this process that is younger than it, and end with
+    an error of one of them: requests of ours that are under way are none of its business.
+
+    `identity` only names the process in kopf's logs: without one it would ask for the user's name,
+    which a container's bare user id has not.
     """
-    await kopf.operator(
-        identity=cast("Any", identity),  # the type is private to kopf
-        registry=registry(rim),
-        clusterwide=namespace is None,
-        namespaces=[namespace] if namespace is not None else (),
-        standalone=True,
-    )
+    stop, backoff = asyncio.Event(), Backoff(most=_LONGEST_BACKOFF)
+    while not stop.is_set():
+        tasks = await kopf.spawn_tasks(
+            identity=cast("Any", identity),  # the type is private to kopf
+            registry=registry(rim),
+            clusterwide=namespace is None,
+            namespaces=[namespace] if namespace is not None else (),
+            standalone=True,
+            stop_flag=stop,
+        )
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)  # kopf's would know this life of it alone
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if not stop.is_set():
+            errors = [task.exception() for task in ended if not task.cancelled()]
+            logger.warning("kopf begins again", extra={"errors": [str(each) for each in errors]})
+            if loop.time() - began > _SOUND_SECONDS:
+                backoff.reset()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), backoff.next())
