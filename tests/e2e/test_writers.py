@@ -58,8 +58,11 @@ async def version(cluster: Cluster, run: str, job: str = "make") -> str:
     return str(status["jobs"][job]["outputs"]["d"]["version"])
 
 
-async def known(cluster: Cluster, name: str) -> dict[str, Any]:
-    found = await cluster.client.get(DATASETS, name=name, namespace=cluster.namespace)
+async def known(cluster: Cluster, name: str, *, versions: int) -> dict[str, Any]:
+    """The status of a dataset, once the operator has counted so many versions."""
+    found = await cluster.until(
+        DATASETS, name, lambda item: item.get("status", {}).get("versions") == versions
+    )
     status: dict[str, Any] = found["status"]
     return status
 
@@ -67,8 +70,7 @@ async def known(cluster: Cluster, name: str) -> dict[str, Any]:
 async def test_two_runs_with_the_same_content_make_one_version(shared: Cluster) -> None:
     made = {await version(shared, f"same-{n}") for n in (1, 2)}
     assert len(made) == 1
-    status = await known(shared, "same")
-    assert status["versions"] == 1
+    status = await known(shared, "same", versions=1)
     assert {f"same:{status['latest']['version']}"} == made
 
 
@@ -77,8 +79,7 @@ async def test_two_runs_with_different_content_make_two_and_latest_is_one_of_the
 ) -> None:
     made = {await version(shared, f"other-{n}"): str(n) for n in (1, 2)}
     assert len(made) == 2
-    status = await known(shared, "other")
-    assert status["versions"] == 2
+    status = await known(shared, "other", versions=2)
     newest = f"other:{status['latest']['version']}"
     assert newest in made
     for name, text in made.items():
@@ -91,8 +92,8 @@ async def test_a_dataset_is_input_and_output_of_one_run(shared: Cluster) -> None
     status = await shared.succeeded("grows")
     before, after = status["inputs"]["grows"], await version(shared, "grows", "again")
     assert after != f"grows:{before['version']}"
-    assert (await known(shared, "grows"))["latest"]["version"] == after.partition(":")[2]
-    assert (await known(shared, "grows"))["versions"] == 2
+    status = await known(shared, "grows", versions=2)
+    assert status["latest"]["version"] == after.partition(":")[2]
 
 
 async def test_a_tag_that_moves_after_the_start_changes_nothing_for_the_run(

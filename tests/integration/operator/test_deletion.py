@@ -72,6 +72,7 @@ async def test_a_finished_pod_of_a_run_under_way_can_be_deleted(operator, team, 
     ends, goes_on = await kubelet.pod("ends"), await kubelet.pod("goes-on")
     await kubelet.start(goes_on)
     await kubelet.run(ends)
+    await team.job(run, "ends", phase="Succeeded")
     await kubelet.remove(ends)
     await kubelet.gone(ends)
     assert (await team.job(run, "ends", phase="Succeeded"))["attempt"] == 1

@@ -82,7 +82,8 @@ async def test_a_result_is_reused_until_its_job_changes(operator, team, kubelet)
         "b": f"{second}/b",
     }
 
+    await kubelet.begin()
     off = await team.start(builder("true"))
     await kubelet.run(await kubelet.pod("a"))
-    await team.cancel(off)
-    await team.ended(off, "Cancelled")
+    await kubelet.run(await kubelet.pod("b"))
+    await team.ended(off, "Succeeded")

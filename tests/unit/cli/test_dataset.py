@@ -103,7 +103,6 @@ def test_put_makes_dataset_version_and_latest(gradient, client, bucket, source):
     assert spec["dataset"] == name
     assert spec["message"] == "first try"
     assert f"{name}-{spec['version']}" in client.of(DATASET_VERSIONS)
-    assert dataset["status"]["versions"] == 1
     latest = {key: spec[key] for key in ("version", "digest", "bytes", "files")}
     assert dataset["status"]["latest"] == latest | {"createdAt": "2026-01-31T12:00:00Z"}
     assert f"Stored {source} as Digits:{spec['version']} (2 files, 2.9 MiB)." in out
@@ -127,7 +126,6 @@ def test_latest_is_what_was_put_last_also_when_it_was_there_before(
     put(gradient, source)
     (dataset,) = client.of(DATASETS).values()
     assert dataset["status"]["latest"]["version"] == first
-    assert dataset["status"]["versions"] == 2
 
 
 def test_an_interrupted_put_is_completed_by_the_next(gradient, client, bucket, source):
@@ -160,6 +158,8 @@ def test_lists_show_what_there_is(gradient, client, bucket, source):
     assert "gradient dataset put DIRECTORY NAME -n team" in gradient("dataset", "list")[2]
     put(gradient, source, "-m", "first try")
     version = version_in(client)["version"]
+    (dataset,) = client.of(DATASETS).values()
+    dataset["status"]["versions"] = 1  # the operator counts them
     head, row = gradient("dataset", "list")[1].splitlines()
     assert head.split() == ["NAME", "LATEST", "SIZE", "FILES", "VERSIONS", "UPDATED"]
     assert row.startswith(f"Digits  {version}  2.9 MiB  2      1 ")
@@ -349,6 +349,8 @@ def test_another_content_with_the_same_version_id_is_refused(gradient, client, s
 
 
 def test_latest_is_set_in_spite_of_another_writer(gradient, client, stored, monkeypatch):
+    (dataset,) = client.of(DATASETS).values()
+    before = dataset["status"]["latest"]["version"]
     (stored / "a.txt").write_text("two")
     patch, others = client.merge_patch, [1, 2]
 
@@ -362,5 +364,5 @@ def test_latest_is_set_in_spite_of_another_writer(gradient, client, stored, monk
     monkeypatch.setattr(client, "merge_patch", disturbed)
     put(gradient, stored)
     (dataset,) = client.of(DATASETS).values()
-    assert dataset["status"]["versions"] == 2
     assert others == []
+    assert dataset["status"]["latest"]["version"] != before

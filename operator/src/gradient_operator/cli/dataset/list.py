@@ -57,7 +57,7 @@ def datasets_table(datasets: list[dict[str, Any]], *, now: float, width: int) ->
     latest = [state.get("latest") or {} for state in states]
     tags = [safe(", ".join(sorted(spec.get("tags") or {}))) for spec in specs]
     ages = [Text(ago(parse_time(item.get("createdAt")), now)) for item in latest]
-    counts = [Text(str(state.get("versions", 0))) for state in states]
+    counts = [Text(str(state.get("versions", ""))) for state in states]
     files = [Text(str(item.get("files", ""))) for item in latest]
     return fitted_table(
         [
