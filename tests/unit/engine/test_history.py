@@ -29,6 +29,11 @@ def test_the_run_that_the_workflow_names_stays():
     assert gone(run("a", days=100), run("b", days=90), latest="a") == []
 
 
+def test_of_runs_that_ended_in_the_same_second_the_one_that_the_workflow_names_stays():
+    assert gone(run("a", days=1), run("b", days=1), latest="a", succeeded=1) == ["b"]
+    assert gone(run("a", days=1), run("b", days=1), latest="b", succeeded=1) == ["a"]
+
+
 def test_no_run_goes_that_has_just_ended():
     runs = [Ended(f"r{n}", succeeded=True, ended_at=NOW - n) for n in range(10)]
     assert gone(*runs) == []

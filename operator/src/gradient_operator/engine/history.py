@@ -35,7 +35,10 @@ def expired(
 
     `latest` is the run that the workflow's status names, empty if none; None: there is no workflow.
     """
-    newest_first = sorted(runs, key=lambda run: (run.ended_at, run.name), reverse=True)
+    # Times are whole seconds: among runs that ended in the same one, the workflow's is the newest.
+    newest_first = sorted(
+        runs, key=lambda run: (run.ended_at, run.name == latest, run.name), reverse=True
+    )
     room = {True: limits.succeeded, False: limits.failed}
     gone = []
     for place, run in enumerate(newest_first):
