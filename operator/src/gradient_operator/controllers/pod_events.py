@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gradient_operator.controllers.run_state import RunState
+from gradient_operator.controllers.services import Services
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.resources import CORE_EVENTS
@@ -17,12 +18,13 @@ AT_ONCE: Final = 3
 
 
 async def ask(
-    client: KubeClient, state: RunState, pods: Iterable[PodRecord], *, now: float
+    services: Services, state: RunState, pods: Iterable[PodRecord], *, now: float
 ) -> float | None:
     """Read the Events of Pods that were scheduled a while ago and still have no container.
 
-    Few of them at a time: where a thousand are slow to start, they have one reason. What is found
-    goes into the state; answers in how many seconds to ask again, if at all.
+    Few of them at a time: where a thousand are slow to start, of one run or of many, they have one
+    reason, and the API server reads all Events of a namespace to answer one question. What is
+    found goes into the state; answers in how many seconds to ask again, if at all.
     """
     silent = [pod for pod in pods if pod.silent and pod.scheduled_at is not None]
     if not silent:
@@ -32,7 +34,9 @@ async def ask(
         due, state.asked_at = now + PAUSE, now
         oldest = sorted(silent, key=lambda pod: pod.scheduled_at or now)
         for pod in oldest[:AT_ONCE]:
-            state.mount_problems[pod.uid] = await latest_warning(client, pod)
+            if not services.questions.try_take():
+                break
+            state.mount_problems[pod.uid] = await latest_warning(services.client, pod)
     return due - now
 
 

@@ -351,7 +351,7 @@ class RunController:
         """Ask about Pods of which the API server alone does not tell enough."""
         services, pods = self._services, self._pods_of(view).values()
         pauses = [
-            await pod_events.ask(services.client, state, pods, now=services.clock()),
+            await pod_events.ask(services, state, pods, now=services.clock()),
             await node_health.ask(services.client, state, pods, now=services.clock()),
         ]
         for pause in pauses:

@@ -25,9 +25,9 @@ PAUSE: Final = 1.0
 FIRST_PAUSE: Final = 0.5
 """Seconds that a new run's first write waits: a run of one short job then needs only one."""
 
-RATE: Final = 50.0
+RATE: Final = 20.0
 """Statuses of all runs, ends apart, that are written in a second: in a crowd each waits longer."""
-LONGEST: Final = 15.0
+LONGEST: Final = 30.0
 """Seconds that news waits at most, however large the crowd is."""
 
 

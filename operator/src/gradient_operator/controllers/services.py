@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from gradient_operator.api.datasets import StorageProviderSpec
 from gradient_operator.config import OperatorConfig
@@ -11,9 +11,14 @@ from gradient_operator.controllers.machine_types import MachineTypes
 from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.limits import TokenBucket
 from gradient_operator.kube.queue import KeyedQueue
 from gradient_operator.kube.recorder import EventRecorder
 from gradient_operator.observability.metrics import Metrics
+
+QUESTIONS_AT_ONCE: Final = 10
+QUESTIONS_PER_SECOND: Final = 1.0
+"""How often the Events of silent Pods are read, of all runs together."""
 
 
 class Key(NamedTuple):
@@ -78,4 +83,7 @@ class Services:
     is_leader: Callable[[], bool]
     results: ResultIndex = field(default_factory=ResultIndex)
     """Results that may be reused."""
+    questions: TokenBucket = field(
+        default_factory=lambda: TokenBucket(rate=QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE)
+    )
     clock: Callable[[], float] = time.time
