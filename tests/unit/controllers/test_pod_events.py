@@ -1,0 +1,77 @@
+"""What is asked about Pods whose containers do not start, and how seldom."""
+
+from types import SimpleNamespace
+
+from gradient_operator.controllers import pod_events
+from gradient_operator.kube.limits import TokenBucket
+from tests.builders import make_pod
+
+NOW = 1_000.0
+
+
+class Events:
+    """Answers with the warnings of the Pod that is asked about; `asked` has their UIDs."""
+
+    def __init__(self, **warnings):
+        self.warnings = warnings
+        self.asked = []
+
+    async def list_all(self, resource, *, namespace, field_selector):
+        uid = field_selector.removeprefix("involvedObject.uid=").removesuffix(",type=Warning")
+        self.asked.append(uid)
+        items = [
+            {"metadata": {}, "message": message, "eventTime": time}
+            for time, message in self.warnings.get(uid, ())
+        ]
+        return SimpleNamespace(items=items)
+
+
+def scene(events, *, questions=10):
+    bucket = TokenBucket(rate=1.0, burst=questions, clock=lambda: 0.0)
+    return SimpleNamespace(client=events, questions=bucket)
+
+
+def a_state():
+    return SimpleNamespace(asked_at=float("-inf"), mount_problems={})
+
+
+def silent_pod(job, *, scheduled_at):
+    return make_pod(job, uid=job, node="one", scheduled_at=scheduled_at)
+
+
+async def test_the_newest_warning_about_a_pod_that_is_late_is_kept():
+    events = Events(a=[("2026-01-01T00:00:02Z", "newer"), ("2026-01-01T00:00:01Z", "older")])
+    state = a_state()
+    again = await pod_events.ask(
+        scene(events), state, [silent_pod("a", scheduled_at=NOW - 5)], now=NOW
+    )
+    assert state.mount_problems == {"a": "newer"}
+    assert again == pod_events.PAUSE
+
+
+async def test_nothing_is_asked_before_a_pod_is_late():
+    events, state = Events(), a_state()
+    pods = [silent_pod("a", scheduled_at=NOW - 1)]
+    assert await pod_events.ask(scene(events), state, pods, now=NOW) == pod_events.PATIENCE - 1
+    assert await pod_events.ask(scene(events), state, [], now=NOW) is None
+    assert events.asked == []
+
+
+async def test_of_many_pods_few_are_asked_about_those_that_have_waited_longest_first():
+    events = Events()
+    pods = [silent_pod(f"p{n}", scheduled_at=NOW - 100 + n) for n in (5, 1, 3, 2, 4)]
+    await pod_events.ask(scene(events), a_state(), pods, now=NOW)
+    assert events.asked == ["p1", "p2", "p3"]
+
+
+async def test_many_runs_together_ask_no_more_than_one_would():
+    events = Events()
+    services = scene(events, questions=5)
+    pauses = [
+        await pod_events.ask(
+            services, a_state(), [silent_pod(f"r{n}", scheduled_at=NOW - 9)], now=NOW
+        )
+        for n in range(100)
+    ]
+    assert len(events.asked) == 5
+    assert set(pauses) == {pod_events.PAUSE}
