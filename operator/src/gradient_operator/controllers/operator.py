@@ -4,12 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
-from gradient_operator.controllers import rim, run_claims
+from gradient_operator.controllers import pod_news, rim, run_claims
 from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_records import DatasetView
 from gradient_operator.controllers.dataset_watch import DatasetWatch
@@ -207,9 +206,9 @@ class Operator:
         run = self._pod_index.update(old, new)
         if self._places is not None:
             self._places.pod_changed(old, new)
-        if old is not None and new is not None and _only_released(old, new):
-            return
-        self._queue.add(Key("run", *run))
+        pause = pod_news.pause(old, new, crowd=self._writes.delayed)
+        if pause is not None:
+            self._queue.add_after(Key("run", *run), pause)
 
     def _run_changed(self, old: RunView | None, new: RunView | None) -> None:
         view = new or old
@@ -369,8 +368,3 @@ class Operator:
             self._metrics.reconcile_duration_seconds.labels(key.controller, result).observe(
                 time.monotonic() - started
             )
-
-
-def _only_released(old: PodRecord, new: PodRecord) -> bool:
-    """Whether nothing has changed but that our finalizer came off: no plan depends on that."""
-    return old.held and not new.held and replace(new, held=True) == old
