@@ -157,9 +157,12 @@ def test_a_name_that_fits_into_no_label_is_refused(kubectl, make):
     assert kubectl.create(make("a" * 63)).code == 0
 
 
-def test_the_rules_hold_for_the_definition_of_a_run(kubectl):
-    answer = kubectl.create(run("refused", definition={"jobs": {"A": job("B")}}))
-    assert "every name in `needs` must be the name of a job: look at job A" in answer.text
+@pytest.mark.parametrize("case", ["unknown need", "own need", "dense graph", "many variables"])
+def test_the_rules_hold_for_the_definition_of_a_run(kubectl, case):
+    jobs, sentence = REFUSED[case]
+    answer = kubectl.create(run("refused", definition={"jobs": jobs}))
+    assert answer.code != 0
+    assert sentence in answer.text
 
 
 def test_a_thousand_jobs_are_taken(kubectl):

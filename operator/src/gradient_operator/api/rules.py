@@ -5,6 +5,7 @@ A rule may cost 10,000,000 units by the API server's estimate, all of a kind 100
 whatever CEL cannot say become the condition `Accepted` within a second.
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -136,6 +137,7 @@ OBJECT_NAME: Final = (
 )
 
 
+_SELF: Final = re.compile(r"\bself\b")
 _OF_RUN: Final = "self.spec.definition.jobs"
 _MOVES: Final = "has(self.status) && has(self.status.progress)"
 
@@ -148,8 +150,8 @@ def _at_creation(rule: Rule) -> Rule:
     begun = f"has(self.status) || !has({_OF_RUN})"
     return replace(
         rule,
-        rule=f"{begun} || {rule.rule.replace('self', _OF_RUN)}",
-        expression=rule.expression.replace("self", _OF_RUN),
+        rule=f"{begun} || {_SELF.sub(_OF_RUN, rule.rule)}",
+        expression=_SELF.sub(_OF_RUN, rule.expression),
         place=f".{_OF_RUN.partition('.')[2]}",
     )
 
