@@ -6,7 +6,6 @@ Whatever the bench makes carries the name of its namespace, and is gone when the
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from tests.bench import definitions, exposition
 from tests.bench.engines import GRADIENT
 from tests.bench.machine import ROOT
 from tests.bench.model import BenchError
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,14 +101,15 @@ class Arena:
             return
 
     async def _await_none(self, resource: Resource) -> None:
-        until = time.monotonic() + PATIENCE
-        while left := (await self.client.list_all(resource, namespace=self.namespace)).items:
-            if time.monotonic() > until:
+        async def none() -> None:
+            listed = await self.client.list_all(resource, namespace=self.namespace)
+            if left := listed.items:
                 raise BenchError(
                     f"{len(left)} {resource.plural} do not go away in namespace {self.namespace}: "
                     "see their finalizers"
                 )
-            await asyncio.sleep(0.1)
+
+        await eventually(none, seconds=PATIENCE, pause=0.1, not_yet=BenchError)
 
 
 def counted_by_server(difference: Scrape) -> dict[tuple[str, str], int]:
@@ -194,19 +195,19 @@ async def _require_simulated_nodes(client: KubeClient) -> None:
 
 async def _define_kinds(client: KubeClient) -> None:
     """Apply this checkout's CRDs as kubectl does, and wait until they are served."""
-    for path in sorted((ROOT / "crds").glob("*.yaml")):
-        body = yaml.safe_load(path.read_text())
+    bodies = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+    for body in bodies:
         # kubectl's own name: were it another, fields that a later apply leaves out would stay.
         await client.apply(CRDS, body, name=body["metadata"]["name"], field_manager="kubectl")
-    until = time.monotonic() + PATIENCE
-    for path in sorted((ROOT / "crds").glob("*.yaml")):
-        name = yaml.safe_load(path.read_text())["metadata"]["name"]
-        while not _established(await client.get(CRDS, name=name)):
-            if time.monotonic() > until:
+
+    async def served() -> None:
+        for name in (body["metadata"]["name"] for body in bodies):
+            if not _established(await client.get(CRDS, name=name)):
                 raise BenchError(
                     f"the API server does not serve {name}: kubectl describe crd {name}"
                 )
-            await asyncio.sleep(0.1)
+
+    await eventually(served, seconds=PATIENCE, pause=0.1, not_yet=BenchError)
 
 
 def _established(definition: dict[str, Any]) -> bool:

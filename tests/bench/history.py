@@ -15,6 +15,7 @@ from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement
 from tests.bench.observer import Observer
 from tests.bench.operator_process import operating, requests
 from tests.bench.stage import together
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.bench.arena import Arena
@@ -99,11 +100,17 @@ async def _idle(arena: Arena, _: Contestant) -> Measurement:
 
 async def _let_run(arena: Arena, number: int) -> None:
     """Play the kubelet: when all Pods have a node, let them run for ever."""
-    while True:
+
+    async def bound() -> list[dict[str, Any]]:
         pods = (await arena.client.list_all(PODS, namespace=arena.namespace)).items
-        if sum("nodeName" in pod["spec"] for pod in pods) >= number:
-            break
-        await asyncio.sleep(0.5)
+        have = sum("nodeName" in pod["spec"] for pod in pods)
+        if have < number:
+            raise BenchError(
+                f"{have} of {number} Pods have a node: kubectl get pods -n {arena.namespace}"
+            )
+        return pods
+
+    pods = await eventually(bound, pause=0.5, not_yet=BenchError)
     state = {"running": {"startedAt": format_time(time.time())}}
     main = {"name": "main", "image": "i", "imageID": "", "restartCount": 0, "ready": True}
     status = {"phase": "Running", "containerStatuses": [{**main, "state": state}]}

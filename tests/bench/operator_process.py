@@ -17,6 +17,7 @@ import aiohttp
 
 from tests.bench import exposition, machine
 from tests.bench.model import BenchError
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -187,18 +188,24 @@ def _environment(kubeconfig: Path, *, namespace: str, name: str) -> dict[str, st
     return {**os.environ, **given}
 
 
+class _NotLeadingError(BenchError):
+    """The operator runs and may yet lead."""
+
+
 async def _started(
     process: asyncio.subprocess.Process, log: Path, session: aiohttp.ClientSession
 ) -> OperatorProcess:
     until = time.monotonic() + START_SECONDS
-    while True:
+
+    async def leading() -> int:
         messages = {record.get("msg"): record for record in records(log)}
-        if process.returncode is not None or time.monotonic() > until:
+        if process.returncode is not None:
             raise BenchError(f"the operator does not start: {words(log)}")
-        if "listening" in messages and "leading" in messages:
-            break
-        await asyncio.sleep(0.05)
-    port = int(messages["listening"]["port"])
+        if "listening" not in messages or "leading" not in messages:
+            raise _NotLeadingError(f"the operator does not come to lead: {words(log)}")
+        return int(messages["listening"]["port"])
+
+    port = await eventually(leading, seconds=START_SECONDS, not_yet=_NotLeadingError)
     operator = OperatorProcess(process, port, log, session, machine.usage(process.pid))
     await _idle(operator, until)
     return operator

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradient_operator.kube.resources import PODS
 from tests.bench import definitions
-from tests.bench.model import Contestant, Figure, Load, Measurement
+from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement
 from tests.bench.stage import play
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,9 +107,13 @@ async def _step(
 
 
 async def _drained(sent: int, done: Callable[[], int]) -> None:
-    async with asyncio.timeout(DRAIN_SECONDS):
-        while done() < sent:  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0.1)
+    async def drained() -> None:
+        if (missing := sent - done()) > 0:
+            raise BenchError(
+                f"{missing} of {sent} are unfinished {DRAIN_SECONDS:.0f} s after the last was sent"
+            )
+
+    await eventually(drained, seconds=DRAIN_SECONDS, pause=0.1, not_yet=BenchError)
 
 
 LOADS: Final = (

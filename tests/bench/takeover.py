@@ -25,7 +25,7 @@ from tests.bench.machine import ROOT
 from tests.builders import make_workflow
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.team import Team
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

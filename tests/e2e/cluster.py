@@ -5,15 +5,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import aclosing
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import Gone, NotFound, Unreachable
-from gradient_operator.kube.resources import PODS, RUNS, Resource
+from gradient_operator.kube.resources import INSTANCE_TYPES, NAMESPACES, PODS, RUNS, Resource
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "localhost/gradient/demo:dev"
@@ -32,9 +33,14 @@ def script(text: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def on(machine: str, job: dict[str, Any]) -> dict[str, Any]:
+    """The same job on a machine of this type."""
+    return {**job, "resources": {"instance-type": machine}}
+
+
 def on_gpu(job: dict[str, Any]) -> dict[str, Any]:
     """The same job on a machine with one GPU."""
-    return {**job, "resources": {"instance-type": "P4000"}}
+    return on("P4000", job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,21 @@ class Cluster:
             },
         )
         return name
+
+    @asynccontextmanager
+    async def machine_type(self, name: str, spec: dict[str, Any]) -> AsyncIterator[str]:
+        """A machine type of this name, whichever case its letters have, for as long as it lasts."""
+        body = {
+            "apiVersion": "gradient.run/v1alpha1",
+            "kind": "GradientInstanceType",
+            "metadata": {"name": name.lower()},
+            "spec": {**spec, "name": name},
+        }
+        await self.client.create(INSTANCE_TYPES, body)
+        try:
+            yield name
+        finally:
+            await self.client.delete(INSTANCE_TYPES, name=name.lower())
 
     async def until(
         self,
@@ -168,6 +189,14 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         """kubectl, in this namespace."""
         return command(["kubectl", "-n", self.namespace, *words], text=text, check=check)
+
+
+async def new_namespace(client: KubeClient, stem: str) -> Cluster:
+    """A namespace that nobody else has."""
+    name = f"e2e-{stem}-{uuid.uuid4().hex[:6]}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await client.create(NAMESPACES, body)
+    return Cluster(client, name)
 
 
 def command(

@@ -8,15 +8,16 @@ import asyncio
 import os
 import re
 import sys
-import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import NAMESPACES
-from tests.e2e.cluster import ROOT, Cluster, command
+from tests.e2e.cluster import ROOT, Cluster, command, new_namespace
+from tests.e2e.side_by_side import UnderWay, chosen, playing
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -57,12 +58,10 @@ async def client(installed: None) -> AsyncIterator[KubeClient]:
 async def cluster(client: KubeClient, request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
     """A namespace of its own for the test, gone afterwards."""
     stem = re.sub(r"[^a-z0-9]+", "-", request.node.originalname.lower())[5:40].strip("-")
-    name = f"e2e-{stem}-{uuid.uuid4().hex[:6]}"
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    await client.create(NAMESPACES, body)
-    yield Cluster(client, name)
+    cluster = await new_namespace(client, stem)
+    yield cluster
     try:
-        await client.delete(NAMESPACES, name=name)
+        await client.delete(NAMESPACES, name=cluster.namespace)
     except NotFound:
         return
 
@@ -70,18 +69,29 @@ async def cluster(client: KubeClient, request: pytest.FixtureRequest) -> AsyncIt
 @pytest.fixture(scope="module")
 def together(installed: None, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for all tests of a module, with all runs that its `start` makes, side by side."""
-    stem = request.module.__name__.rpartition("test_")[2].replace("_", "-")
-    name = f"e2e-{stem}-{uuid.uuid4().hex[:6]}"
 
-    async def begin() -> None:
+    async def begin() -> str:
         async with await KubeClient.connect(user_agent="gradient-e2e") as client:
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            await client.create(NAMESPACES, body)
-            await request.module.start(Cluster(client, name))
+            cluster = await new_namespace(client, _topic(request))
+            await request.module.start(cluster)
+            return cluster.namespace
 
-    asyncio.run(begin())
+    name = asyncio.run(begin())
     yield name
     command(["kubectl", "delete", "namespace", name, "--wait=false"])
+
+
+def _topic(request: pytest.FixtureRequest) -> str:
+    """What a module is about, as part of a name."""
+    return str(request.module.__name__).rpartition("test_")[2].replace("_", "-")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def under_way(installed: None, request: pytest.FixtureRequest) -> AsyncIterator[UnderWay]:
+    """The scenarios of a module that were asked for, all started, in one namespace."""
+    further = getattr(request.module, "FURTHER_RUNS", ())
+    async with playing(_topic(request), chosen(request), further=further) as tasks:
+        yield tasks
 
 
 @pytest.fixture

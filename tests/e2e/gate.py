@@ -53,8 +53,9 @@ class Place:
         await self.cluster.start(run, {"job": job}, policy={**provider, **(policy or {})})
 
     async def gate(self, run: str, mode: str) -> None:
-        """Open, hold or down."""
-        await self._in_gate(f"echo {mode} >/gate/{self.ports[run]}")
+        """Open, hold or down: from now on."""
+        port = self.ports[run]
+        await self._in_gate(f"echo {mode} >/gate/{port}; {until(f'grep -qx {mode} does-{port}')}")
 
     async def release(self, run: str) -> None:
         """Let jobs of this run go on that wait (`say wait`)."""
@@ -77,9 +78,7 @@ class Place:
 
     async def reported(self, run: str) -> None:
         """Wait until a container of this run's job has said so."""
-        async with asyncio.timeout(60):
-            while await self.times_run(run) == 0:  # noqa: ASYNC110  # the gate raises no event
-                await asyncio.sleep(0.2)
+        await self._in_gate(until(f"grep -qx {run} marks"))
 
     async def job(self, run: str, holds: Callable[[Seen], bool], *, seconds: float = 150) -> Seen:
         """The job's record once something holds of it."""
@@ -126,6 +125,12 @@ class Place:
             told = await asyncio.to_thread(self.cluster.gradient, "show", run)
             assert flat(record["message"])[:60] in flat(told.stdout), told.stdout
         return record
+
+
+def until(holds: str) -> str:
+    """Bash that waits up to a minute for a command of the gate's folder to succeed."""
+    text = f"cd /gate; until {holds} 2>/dev/null; do sleep 0.05; done"
+    return f"timeout 60 bash -c '{text}'"
 
 
 def flat(text: str) -> str:

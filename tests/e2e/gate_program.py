@@ -6,6 +6,8 @@ Each scenario has a port of its own. What a port does stands in the file `/gate/
 * `hold`: requests up to a few KiB go on, the bodies of uploads stop, as on a line that is too slow;
 * `down`: nobody listens, and what was connected is cut.
 
+Once a port does it, `/gate/does-<port>` says so, too.
+
 The first port is no gate: jobs report there that they run (`mark NAME`), or wait (`wait NAME`)
 until there is a file `/gate/go-NAME`. Every report is a line of `/gate/marks`. The file
 `/gate/read-<port>` has the number of bytes that came from the storage through a port.
@@ -79,7 +81,8 @@ class Gate:
             new = FOLDER / f"new-{self.port}"
             new.write_text(str(READ[self.port]))
             new.rename(FOLDER / f"read-{self.port}")
-            down = mode(self.port) == "down"
+            wanted = mode(self.port)
+            down = wanted == "down"
             if down and self.server is not None:
                 self.server.close()
                 self.server = None
@@ -87,6 +90,7 @@ class Gate:
                     writer.transport.abort()
             elif not down and self.server is None:
                 self.server = await asyncio.start_server(self.connected, "0.0.0.0", self.port)
+            (FOLDER / f"does-{self.port}").write_text(wanted)
             await asyncio.sleep(TICK)
 
 

@@ -7,17 +7,15 @@ and nowhere else. How often a job ran is counted outside its Pods.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from gradient_operator.api.times import parse_time
 from gradient_operator.kube.resources import PODS
 from tests.e2e.cluster import Seen
 from tests.e2e.gate import Place
 from tests.e2e.node import send
-from tests.e2e.side_by_side import Scenario, chosen, playing
+from tests.e2e.side_by_side import Scenario, UnderWay, each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ONCE = {"infraRetries": 0}
@@ -115,7 +113,6 @@ async def job_runs_out_of_memory(place: Place, run: str) -> None:
 async def storage_is_away_before_the_job_starts(place: Place, run: str) -> None:
     """No Pod is made, so that no GPU waits for a bucket; it goes on by itself."""
     await place.gate(run, "down")
-    await asyncio.sleep(0.2)
     await place.begin(run)
     message = await place.cluster.waiting(run, "job", "StorageUnavailable")
     assert "does not answer" in message
@@ -275,14 +272,6 @@ SCENARIOS: list[Scenario] = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def under_way(
-    installed: None, request: pytest.FixtureRequest
-) -> AsyncIterator[dict[Scenario, "asyncio.Task[None]"]]:
-    async with playing("data-failures", chosen(request, SCENARIOS)) as tasks:
-        yield tasks
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-async def test_when(under_way: dict[Scenario, "asyncio.Task[None]"], scenario: Scenario) -> None:
+@each(SCENARIOS)
+async def test_when(under_way: UnderWay, scenario: Scenario) -> None:
     await under_way[scenario]

@@ -11,7 +11,7 @@ from typing import Any
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, PODS
 from gradient_operator.workflow.references import version_id
 from tests.e2e.cluster import Cluster, script
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 def dataset(name: str) -> dict[str, Any]:

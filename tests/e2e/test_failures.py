@@ -3,7 +3,7 @@
 import json
 
 from gradient_operator.kube.resources import DATASET_VERSIONS, INSTANCE_TYPES, PODS, RUNS
-from tests.e2e.cluster import Cluster, Seen, script
+from tests.e2e.cluster import Cluster, Seen, on, script
 
 
 def condition(status: Seen, kind: str) -> Seen:
@@ -64,42 +64,22 @@ async def test_an_unknown_machine_type_is_shown_with_the_nearest_and_the_run_goe
     cluster: Cluster,
 ) -> None:
     name = f"P4001-{cluster.namespace[-6:]}"
-    job = {**script("true"), "resources": {"instance-type": name}}
-    await cluster.start("machine", {"job": job})
+    await cluster.start("machine", {"job": on(name, script("true"))})
     message = await cluster.waiting("machine", "job", "UnknownInstanceType")
     assert name in message
     assert "kubectl get gradientinstancetypes" in message
     known = await cluster.client.get(INSTANCE_TYPES, name="c4")
-    body = {
-        "apiVersion": "gradient.run/v1alpha1",
-        "kind": "GradientInstanceType",
-        "metadata": {"name": name.lower()},
-        "spec": {**known["spec"], "name": name},
-    }
-    await cluster.client.create(INSTANCE_TYPES, body)
-    try:
+    async with cluster.machine_type(name, known["spec"]):
         await cluster.succeeded("machine")
-    finally:
-        await cluster.client.delete(INSTANCE_TYPES, name=name.lower())
 
 
 async def test_a_job_that_no_node_fits_says_so(cluster: Cluster) -> None:
     name = f"mars-{cluster.namespace[-6:]}"
-    body = {
-        "apiVersion": "gradient.run/v1alpha1",
-        "kind": "GradientInstanceType",
-        "metadata": {"name": name},
-        "spec": {"name": name, "nodeSelector": {"planet": "mars"}},
-    }
-    await cluster.client.create(INSTANCE_TYPES, body)
-    try:
-        job = {**script("true"), "resources": {"instance-type": name}}
-        await cluster.start("mars", {"job": job})
+    async with cluster.machine_type(name, {"nodeSelector": {"planet": "mars"}}):
+        await cluster.start("mars", {"job": on(name, script("true"))})
         message = await cluster.waiting("mars", "job", "Unschedulable")
         assert "no node fits" in message
         assert "node selector" in message
-    finally:
-        await cluster.client.delete(INSTANCE_TYPES, name=name)
 
 
 async def test_an_image_that_cannot_be_pulled_is_named(cluster: Cluster) -> None:

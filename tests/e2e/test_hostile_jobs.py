@@ -13,24 +13,24 @@ NOT_ROOT = "localhost/gradient/seaweedfs:dev"
 """An image whose user is 65532; it has busybox."""
 KEYS = "/var/run/gradient/storage"
 # What is looked for is written so that this text, which is in the container itself, does not match;
-# the key comes in backwards for the same reason.
+# the key comes in backwards for the same reason. `/proc/PID/root` is the file system of a process,
+# seen from inside the Pod.
 LOOKS = r"""
 echo "$YEK" | rev >/outputs/pattern
-cd /proc
 lines() { wc -l | tr -d ' '; }
 words() { cat "$@" 2>/dev/null | tr '\0' '\n'; }
 skip="-path /proc -o -path /sys -o -path /outputs/pattern"
 files() { find / \( $skip \) -prune -o -type f -print0 2>/dev/null; }
 try() { "$@" 2>/dev/null >/dev/null && echo done || echo refused; }
 echo "uid=$(id -u)"
-echo "others=$(words [0-9]*/cmdline | grep -c 'gradient-helpe[r]')"
-echo "environments=$(words [0-9]*/environ | grep -c 'GRADIENT_STORAG[E]')"
+echo "others=$(words /proc/[0-9]*/cmdline | grep -c 'gradient-helpe[r]')"
+echo "environments=$(words /proc/[0-9]*/environ | grep -c 'GRADIENT_STORAG[E]')"
 echo "environment=$(env | grep -cF -f /outputs/pattern)"
-echo "roots=$(ls -d [0-9]*/root/var/run/gradient* 2>/dev/null | lines)"
-echo "mounts=$(grep -cE 'gradient/storag[e]|serviceaccoun[t]|secre[t]' self/mountinfo)"
+echo "roots=$(ls -d /proc/[0-9]*/root/var/run/gradient* 2>/dev/null | lines)"
+echo "mounts=$(grep -cE 'gradient/storag[e]|serviceaccoun[t]|secre[t]' /proc/self/mountinfo)"
 echo "folders=$(ls -d /var/run/gradient* /run/gradient* /var/run/secrets 2>/dev/null | lines)"
 echo "files=$(files | xargs -0 grep -slF -f /outputs/pattern | lines)"
-echo "sockets=$(tail -n +2 net/unix | lines)"
+echo "sockets=$(tail -n +2 /proc/net/unix | lines)"
 mknod /outputs/disk b 254 0 2>/dev/null
 echo "disk=$(try head -c 1 /outputs/disk)"
 echo "mount=$(try mount -t tmpfs none /mnt)"

@@ -64,7 +64,9 @@ PODS_OF: dict[str, Seen] = {
     "message-is-cut": pod(LONG, after(0, "exit 0"), more=3),
     "deleted-while-main-runs": pod(DEAF, after(40, "exit 0")),
     "deleted-twice": pod(f"trap '' TERM; {UNTIL_LET_GO}", after(0, "exit 0"), grace=600),
+    "deleted-beside-main": pod(DEAF, after(0, "exit 0")),
     "deleted-during-upload": pod("exit 0", after(0, UNTIL_LET_GO), grace=600),
+    "deleted-beside-upload": pod(DEAF, after(0, "exit 0")),
 }  # fmt: skip
 
 
@@ -155,20 +157,17 @@ async def test_a_deletion_with_a_grace_of_its_own_ends_a_deaf_main(cluster: Clus
     assert await gone(cluster, "deleted-while-main-runs") - at < 30, "not the 90 s of main"
 
 
-async def ends_by_itself(cluster: Cluster, name: str, container: str) -> Seen:
-    """How a container ends that is let go well after its Pod was due; and its Pod then."""
-    await asyncio.sleep(8)
+async def ends_by_itself(cluster: Cluster, name: str, container: str, *, beside: str) -> Seen:
+    """A Pod once a container has ended that is let go well after its Pod was due.
+
+    That is when another Pod is gone that was deleted later, with two seconds, and was killed.
+    """
+    await running(cluster, beside, "main")
+    await delete(cluster, beside, 2)
+    await gone(cluster, beside)
     words = ("exec", name, "-c", container, "--", "touch", "/go")
     await asyncio.to_thread(cluster.kubectl, *words)
-    last: list[Seen] = []
-
-    def has_ended(item: Seen) -> bool:
-        last.append(item)
-        return "terminated" in state(item, container)
-
-    await cluster.until(PODS, name, has_ended)
-    assert state(last[-1], container)["terminated"]["exitCode"] == 0, "it was not killed"
-    return last[-1]
+    return await cluster.until(PODS, name, lambda item: "terminated" in state(item, container))
 
 
 async def test_a_second_deletion_with_less_grace_changes_nothing(cluster: Cluster) -> None:
@@ -176,7 +175,8 @@ async def test_a_second_deletion_with_less_grace_changes_nothing(cluster: Cluste
     await running(cluster, "deleted-twice", "main")
     await delete(cluster, "deleted-twice", 600)
     await delete(cluster, "deleted-twice", 2)
-    seen = await ends_by_itself(cluster, "deleted-twice", "main")
+    seen = await ends_by_itself(cluster, "deleted-twice", "main", beside="deleted-beside-main")
+    assert state(seen, "main")["terminated"]["exitCode"] == 0, "it was not killed"
     assert seen["metadata"]["deletionGracePeriodSeconds"] == 2
 
 
@@ -187,4 +187,7 @@ async def test_a_deletion_does_not_shorten_what_the_sidecar_does_after_main(
         PODS, "deleted-during-upload", lambda item: "terminated" in state(item, "main")
     )
     await delete(cluster, "deleted-during-upload", 2)
-    await ends_by_itself(cluster, "deleted-during-upload", "sidecar")
+    seen = await ends_by_itself(
+        cluster, "deleted-during-upload", "sidecar", beside="deleted-beside-upload"
+    )
+    assert state(seen, "sidecar")["terminated"]["exitCode"] == 0, "it was not killed"

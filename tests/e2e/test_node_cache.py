@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gradient_operator.datasets.report import TransferReport, decode_report
-from tests.e2e.cluster import Cluster, Seen, script
+from tests.e2e.cluster import Cluster, Seen, on, script
 from tests.e2e.configuration import configured
 from tests.e2e.gate import Place, provider, set_up
 from tests.e2e.side_by_side import namespace
@@ -58,9 +58,12 @@ async def make(cluster: Cluster, which: str) -> None:
     await cluster.succeeded("make")
 
 
-async def read(place: Place, cluster: Cluster, run: str, which: str) -> Reading:
+async def read(
+    place: Place, cluster: Cluster, run: str, which: str, *, machine: str = "C4"
+) -> Reading:
     before = await place.bytes_read(which)
-    await cluster.start(run, {"read": script(READS, inputs={"d": DATASET})}, policy=of(which))
+    job = on(machine, script(READS, inputs={"d": DATASET}))
+    await cluster.start(run, {"read": job}, policy=of(which))
     await cluster.succeeded(run)
     pod = (await cluster.pods(run))["read"]
     return Reading(pod, await place.bytes_read(which) - before)
@@ -95,9 +98,14 @@ async def readings(installed: None) -> AsyncIterator[dict[str, Reading]]:
                 await lend(place, other)
                 await asyncio.gather(make(cluster, OURS), make(other, THEIRS))
                 first = await read(place, cluster, "first", OURS)
-                second, theirs = await asyncio.gather(
-                    read(place, cluster, "second", OURS), read(place, other, "other", THEIRS)
-                )
+                same_node = {"kubernetes.io/hostname": first.pod["spec"]["nodeName"]}
+                async with cluster.machine_type(
+                    cluster.namespace, {"nodeSelector": same_node}
+                ) as machine:
+                    second, theirs = await asyncio.gather(
+                        read(place, cluster, "second", OURS, machine=machine),
+                        read(place, other, "other", THEIRS, machine=machine),
+                    )
                 yield {"first": first, "second": second, "other": theirs}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -105,8 +113,7 @@ async def readings(installed: None) -> AsyncIterator[dict[str, Reading]]:
 
 async def test_the_second_job_on_a_node_reads_from_its_disk(readings: dict[str, Reading]) -> None:
     first, second = readings["first"], readings["second"]
-    if first.pod["spec"]["nodeName"] != second.pod["spec"]["nodeName"]:
-        pytest.skip("this cluster has more than one node for these jobs")
+    assert first.pod["spec"]["nodeName"] == second.pod["spec"]["nodeName"]
     assert first.bytes >= SIZE
     assert second.bytes < SIZE / 100, "the manifest, which is always read from the storage"
     assert (first.report.cache_hits, second.report.cache_misses) == (0, 0)

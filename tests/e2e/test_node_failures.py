@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import pytest_asyncio
 
-from gradient_operator.kube.resources import INSTANCE_TYPES, NODES, PODS
+from gradient_operator.kube.resources import NODES, PODS
 from hack.cluster.profile import Node
 from tests.e2e.cluster import Cluster, Seen
 from tests.e2e.gate import Place
@@ -23,7 +22,7 @@ from tests.e2e.node import (
     send,
     start_kubelet,
 )
-from tests.e2e.side_by_side import Scenario, chosen, playing
+from tests.e2e.side_by_side import Scenario, UnderWay, each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LABEL = "gradient.run/e2e"
@@ -87,20 +86,14 @@ async def movable_machine(place: Place, node: str, name: str) -> AsyncIterator[s
         }
         for why in ("not-ready", "unreachable")
     ]
-    body = {
-        "apiVersion": "gradient.run/v1alpha1",
-        "kind": "GradientInstanceType",
-        "metadata": {"name": name},
-        "spec": {"name": name, "nodeSelector": {LABEL: name}, "tolerations": gone},
-    }
-    await place.cluster.client.create(INSTANCE_TYPES, body)
-    try:
-        await label(place, node, name)
-        yield name
-    finally:
-        await place.cluster.client.delete(INSTANCE_TYPES, name=name)
-        for each in await nodes(place):
-            await label(place, each["metadata"]["name"], None)
+    spec = {"nodeSelector": {LABEL: name}, "tolerations": gone}
+    async with place.cluster.machine_type(name, spec):
+        try:
+            await label(place, node, name)
+            yield name
+        finally:
+            for item in await nodes(place):
+                await label(place, item["metadata"]["name"], None)
 
 
 async def nodes(place: Place) -> list[Seen]:
@@ -176,6 +169,7 @@ async def node_is_lost(place: Place, run: str) -> None:
             )
 
 
+FURTHER_RUNS = ("node-is-lost-uploading",)
 SCENARIOS: list[Scenario] = [
     kubelet_is_killed_during_the_upload,
     node_runs_out_of_disk,
@@ -184,15 +178,6 @@ SCENARIOS: list[Scenario] = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def under_way(
-    installed: None, request: pytest.FixtureRequest
-) -> AsyncIterator[dict[Scenario, "asyncio.Task[None]"]]:
-    further = ("node-is-lost-uploading",)
-    async with playing("node-failures", chosen(request, SCENARIOS), further=further) as tasks:
-        yield tasks
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-async def test_when(under_way: dict[Scenario, "asyncio.Task[None]"], scenario: Scenario) -> None:
+@each(SCENARIOS)
+async def test_when(under_way: UnderWay, scenario: Scenario) -> None:
     await under_way[scenario]

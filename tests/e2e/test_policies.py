@@ -13,12 +13,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from gradient_operator.kube.resources import INSTANCE_TYPES, NODES, PODS, RUNS
+from gradient_operator.kube.resources import NODES, PODS, RUNS
 from tests.e2e.cluster import IMAGE, Seen, on_gpu, script
 from tests.e2e.gate import SAYS, Place, flat
-from tests.e2e.side_by_side import Scenario, chosen, playing
+from tests.e2e.side_by_side import Scenario, UnderWay, each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OUTPUT = {"d": {"type": "dataset", "with": {"ref": "adopted"}}}
@@ -128,24 +127,17 @@ async def seat(place: Place, name: str) -> AsyncIterator[tuple[str, str, str]]:
     client, resource = place.cluster.client, f"e2e.gradient.run/{name}"
     listed = await client.list_all(NODES, label_selector="gradient.run/pool=cpu")
     node = listed.items[0]["metadata"]["name"]
-    body = {
-        "apiVersion": "gradient.run/v1alpha1",
-        "kind": "GradientInstanceType",
-        "metadata": {"name": name},
-        "spec": {"name": name, "gpu": {"count": 1, "resource": resource}},
-    }
 
     async def offer(count: str | None) -> None:
         offered = {"capacity": {resource: count}, "allocatable": {resource: count}}
         await client.merge_patch(NODES, {"status": offered}, name=node, subresource="status")
 
-    await client.create(INSTANCE_TYPES, body)
-    try:
-        await offer("1")
-        yield name, resource, node
-    finally:
-        await offer(None)
-        await client.delete(INSTANCE_TYPES, name=name)
+    async with place.cluster.machine_type(name, {"gpu": {"count": 1, "resource": resource}}):
+        try:
+            await offer("1")
+            yield name, resource, node
+        finally:
+            await offer(None)
 
 
 @asynccontextmanager
@@ -324,14 +316,6 @@ SCENARIOS: list[Scenario] = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def under_way(
-    installed: None, request: pytest.FixtureRequest
-) -> AsyncIterator[dict[Scenario, "asyncio.Task[None]"]]:
-    async with playing("policies", chosen(request, SCENARIOS)) as tasks:
-        yield tasks
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-async def test_when(under_way: dict[Scenario, "asyncio.Task[None]"], scenario: Scenario) -> None:
+@each(SCENARIOS)
+async def test_when(under_way: UnderWay, scenario: Scenario) -> None:
     await under_way[scenario]

@@ -10,7 +10,7 @@ import pytest
 
 from gradient_operator.api.names import API_VERSION
 from gradient_operator.kube.resources import CLAIMS
-from tests.e2e.cluster import Cluster, command, on_gpu, script
+from tests.e2e.cluster import Cluster, command, on, on_gpu, script
 
 WRITES = """
     set -e
@@ -58,10 +58,6 @@ def side_by_side() -> dict[str, Any]:
         "left": on_gpu(script(MEETS, **TAKES)),
         "right": script(MEETS, **TAKES),
     }
-
-
-def on(machine: str, job: dict[str, Any]) -> dict[str, Any]:
-    return {**job, "resources": {"instance-type": machine}}
 
 
 def two_that_meet(machine: str) -> dict[str, Any]:
@@ -190,7 +186,10 @@ async def test_other_forms(shared: Cluster, run: str) -> None:
 def one_mebibyte(cluster: Cluster, tmp_path: os.PathLike[str]) -> Iterator[str]:
     """A class with one volume in it: a file system of 1 MiB in memory, on the first node."""
     if os.environ.get("CLUSTER") == "existing" or os.geteuid() != 0:
-        pytest.skip("mounts a file system on the machine that the nodes are on")
+        pytest.skip(
+            "mounts a file system on the machine of the nodes: run it as root, and without "
+            "CLUSTER=existing, on the cluster of `python3 -m hack.cluster up`"
+        )
     name = cluster.namespace
     term = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["cpu-1"]}
     objects = [
@@ -245,3 +244,4 @@ async def test_no_claim_is_left_when_the_runs_have_ended(shared: Cluster) -> Non
         for claim in claims:
             if await shared.exists(CLAIMS, claim):
                 shared.kubectl("wait", "--for=delete", f"pvc/{claim}", "--timeout=60s")
+            assert not await shared.exists(CLAIMS, claim)

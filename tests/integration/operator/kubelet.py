@@ -7,7 +7,7 @@ from typing import Any
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import PODS
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 Pod = dict[str, Any]
 MACHINE = "manual"

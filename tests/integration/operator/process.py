@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 PROGRAM = Path(sys.executable).parent / "gradient-operator"
 QUICK_LEASE = {"duration": 8, "renewDeadline": 6, "retryPeriod": 0.25}

@@ -8,7 +8,7 @@ from typing import Any
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.resources import RUNS, WORKFLOWS, Resource
 from tests.builders import WorkflowBuilder
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 FINAL = {"Succeeded", "Failed", "Cancelled"}

@@ -31,7 +31,8 @@ async def test_a_job_without_a_machine_is_cancelled_at_once(operator, team):
     run = await team.start(make_workflow().job("a").on("no-such-machine"))
     await team.job(run, "a", reason="UnknownInstanceType")
     await team.cancel(run)
-    await team.ended(run, "Cancelled")
+    status = await team.ended(run, "Cancelled")
+    assert status["jobs"]["a"]["phase"] == "Cancelled"
 
 
 async def test_a_pod_that_no_node_takes_is_cancelled_at_once(operator, team, kubelet, client):
@@ -43,7 +44,8 @@ async def test_a_pod_that_no_node_takes_is_cancelled_at_once(operator, team, kub
     await team.job(run, "first", reason="ImagePullFailed")
     await team.cancel(run)
     await kubelet.obey(pod)
-    await team.ended(run, "Cancelled")
+    status = await team.ended(run, "Cancelled")
+    assert status["jobs"]["first"]["phase"] == "Cancelled"
     await kubelet.gone(pod)
 
 

@@ -9,7 +9,7 @@ from gradient_operator.kube.resources import RUNS
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.team import condition
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -104,7 +104,8 @@ async def test_a_restart_in_between_starts_no_second_run(operator, team, kubelet
     operator.start()
     await operator.ready()
 
-    await team.ended(second, "Cancelled")
+    status = await team.ended(second, "Cancelled")
+    assert status["message"].startswith(f"superseded by run {third},")
     await queued(team, third, first)
     operator.kill()
     await kubelet.end(pod)
@@ -123,7 +124,8 @@ async def test_runs_that_came_while_no_operator_looked_start_one_by_one(
     operator.start()
     await operator.ready()
     await kubelet.end(await under_way(team, kubelet, runs[0]))
-    await team.ended(runs[1], "Cancelled")
+    status = await team.ended(runs[1], "Cancelled")
+    assert status["message"].startswith(f"superseded by run {runs[2]},")
     await kubelet.end(await under_way(team, kubelet, runs[2]))
     await team.ended(runs[2], "Succeeded")
 

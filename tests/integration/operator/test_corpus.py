@@ -42,7 +42,7 @@ from tests.integration.operator.player import (
 )
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.storage import Storage
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 OWN = Path(__file__).parents[2] / "golden"
 MUST_RUN = {"ok", "legacy"}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 WIDTH = 10
 DEPTH = 4

@@ -11,7 +11,7 @@ from gradient_operator.workflow.references import DatasetReference, version_id
 from tests.integration.api.objects import Kubectl
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.team import Team
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 class Dataset:

@@ -2,7 +2,7 @@
 
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 async def running(team, kubelet):

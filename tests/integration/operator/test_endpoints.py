@@ -4,7 +4,7 @@ import json
 
 from gradient_operator.kube.resources import EVENTS
 from tests.builders import make_workflow
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 async def test_the_waits_of_a_job_are_told_apart(operator, team):

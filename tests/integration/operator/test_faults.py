@@ -10,7 +10,7 @@ from tests.builders import make_workflow
 from tests.integration.kube.fault_proxy import KINDS, FaultProxy, Plan
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.process import OperatorProcess
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 CHAIN, WIDTH, BURST = 5, 12, 24
 PATIENT = {"name": "operator-under-test", "duration": 30, "renewDeadline": 20, "retryPeriod": 1}

@@ -12,8 +12,8 @@ from gradient_operator.datasets.run_archive import read_records
 from gradient_operator.datasets.store import BlobStore
 from tests.builders import make_workflow
 from tests.integration.operator.process import OperatorProcess
-from tests.integration.operator.waiting import eventually
 from tests.integration.seaweedfs import S3Server, seaweedfs
+from tests.waiting import eventually
 
 __all__ = ["seaweedfs"]
 

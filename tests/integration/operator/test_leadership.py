@@ -7,7 +7,7 @@ import pytest
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.process import QUICK_LEASE, OperatorProcess
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.builders import make_workflow
 from tests.integration.kube.proxy import Proxy
 from tests.integration.operator.kubelet import MACHINE
 from tests.integration.operator.process import OperatorProcess
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

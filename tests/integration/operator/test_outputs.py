@@ -18,7 +18,7 @@ from tests.integration.operator.kubelet import MACHINE, Kubelet, Pod
 from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.storage import Storage
 from tests.integration.operator.team import Team
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 OTHER = "cd" * 32
 

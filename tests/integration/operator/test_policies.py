@@ -8,7 +8,7 @@ from gradient_operator.kube.resources import INSTANCE_TYPES, PODS, RUNS
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE, machine_type
 from tests.integration.operator.process import OperatorProcess
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 NARROW = "manual-narrow"
 """A machine type of the manual nodes of which two jobs may be under way, with 1Gi of memory."""

@@ -22,9 +22,9 @@ from gradient_operator.workflow.references import DatasetReference, version_id
 from tests.builders import DIGEST, make_workflow
 from tests.integration.operator.kubelet import MACHINE, Kubelet
 from tests.integration.operator.process import OperatorProcess
-from tests.integration.operator.waiting import eventually
 from tests.integration.seaweedfs import S3Server, seaweedfs
 from tests.unit.datasets.test_signing import private, public
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

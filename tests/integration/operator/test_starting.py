@@ -5,7 +5,7 @@ import yaml
 
 from tests.builders import make_workflow
 from tests.integration.operator.team import condition
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 def job(script="true"):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from gradient_operator.kube.resources import WORKFLOWS
 from tests.builders import make_workflow
 from tests.integration.operator.team import condition
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 def soon(minutes=1):

@@ -3,7 +3,7 @@
 from gradient_operator.kube.resources import CLAIMS
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 def three_jobs():

@@ -13,7 +13,7 @@ from gradient_operator.cli.why_facts import gather
 from gradient_operator.kube.resources import INSTANCE_TYPES
 from tests.builders import make_workflow
 from tests.integration.operator.kubelet import MACHINE, machine_type
-from tests.integration.operator.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

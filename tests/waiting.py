@@ -12,14 +12,18 @@ PAUSE = 0.05
 
 
 async def eventually(
-    ask: Callable[[], Awaitable[T]], *, seconds: float = PATIENCE, pause: float = PAUSE
+    ask: Callable[[], Awaitable[T]],
+    *,
+    seconds: float = PATIENCE,
+    pause: float = PAUSE,
+    not_yet: type[Exception] = AssertionError,
 ) -> T:
-    """Ask until no assertion fails; the last failure is what is reported."""
+    """Ask until it does not say `not_yet`; the last time it did is what is reported."""
     end = time.monotonic() + seconds
     while True:
         try:
             return await ask()
-        except AssertionError:
+        except not_yet:
             if time.monotonic() > end:
                 raise
         await asyncio.sleep(pause)
