@@ -169,7 +169,7 @@ def static_busybox() -> Path | None:
             with path.open("rb") as file:
                 start = file.read(ELF_START)
         except OSError:
-            continue
+            continue  # Without any, the list of prerequisites names the package.
         # A program that needs libraries names the loader of them near its start.
         if b"/ld-" not in start:
             return path

@@ -250,9 +250,27 @@ def test_the_default_storage_may_be_opened_with_the_operators_own_secret(
     del client.objects["secrets", "team", "gradient-storage"]
     code, _, err = gradient("dataset", "put", str(source), "Digits")
     assert code == 2
-    assert "Secret gradient-storage in namespace team or Secret gradient-storage-default" in err
+    assert "there is no Secret gradient-storage in namespace team, and there is no Secret " in err
+    assert f"gradient-storage-default in namespace {SYSTEM_NAMESPACE}" in err
     secret(client, "gradient-storage-default", SYSTEM_NAMESPACE)
     put(gradient, source)
+
+
+def test_keys_that_may_not_be_read_are_told_from_keys_that_are_not_there(
+    gradient, client, bucket, source, monkeypatch
+):
+    get_object = client.get
+
+    async def guarded(resource, *, name, namespace=None):
+        if name == "gradient-storage-default":
+            raise Forbidden("no")
+        return await get_object(resource, name=name, namespace=namespace)
+
+    monkeypatch.setattr(client, "get", guarded)
+    del client.objects["secrets", "team", "gradient-storage"]
+    code, _, err = gradient("dataset", "put", str(source), "Digits")
+    assert code == 2
+    assert "there is no Secret gradient-storage in namespace team, and you may not read " in err
 
 
 def test_storage_that_cannot_be_found_is_explained(gradient, client, bucket, source):
@@ -261,7 +279,9 @@ def test_storage_that_cannot_be_found_is_explained(gradient, client, bucket, sou
     config = client.objects.pop(place)
     assert "Is the operator installed?" in gradient(*arguments)[2]
     client.objects[place] = {**config, "data": {"config.yaml": "workers: 1", "x": "["}}
-    assert "No object storage is configured" in gradient(*arguments)[2]
+    err = gradient(*arguments)[2]
+    assert "No object storage is configured" in err
+    assert "What its file x says is no YAML" in err
     client.objects[place] = {**config, "data": {"config.yaml": "storage: {endpoint: 'ftp://x'}"}}
     assert "is misconfigured: the storage endpoint" in gradient(*arguments)[2]
 

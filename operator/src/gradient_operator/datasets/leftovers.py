@@ -102,7 +102,7 @@ def _walk(folder: int, prefix: bytes, spared: frozenset[bytes]) -> Iterator[_Fou
         try:
             below = os.open(name.removesuffix(b"/"), _DIRECTORY, dir_fd=folder)
         except FileNotFoundError:
-            continue
+            continue  # The caller has removed it when it was told of it.
         try:
             yield from _walk(below, prefix + name, frozenset())
         finally:

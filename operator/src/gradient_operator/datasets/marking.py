@@ -73,7 +73,12 @@ class Reachable:
                 continue
             try:
                 result = read_result(self.store, run_reference(uid, "result.json"))
-            except (BlobMissingError, ResultError):
+            except BlobMissingError:
+                continue
+            except ResultError as error:
+                # The operator refuses it, too: no version comes of it. What the Pod itself says
+                # of its outputs is among the digests.
+                _log.warning("the result of Pod %s names no versions: %s", uid, error)
                 continue
             self._read.add(uid)
             for version in result.outputs.values():

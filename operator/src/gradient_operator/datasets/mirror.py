@@ -93,7 +93,7 @@ def read_all(store: BlobStore) -> Iterator[Record]:
             try:
                 record = decode(bytes(store.get(info.key)))
             except BlobMissingError:
-                continue
+                continue  # What it describes was deleted while this bucket was listed.
         if record is None or record.key != info.key:
             _log.warning("the record %s cannot be read and is passed over", info.key)
         else:

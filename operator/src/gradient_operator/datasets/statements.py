@@ -109,7 +109,7 @@ def find_statements(
         try:
             data = bytes(store.get(key))
         except BlobMissingError:
-            continue
+            continue  # It was deleted with its version while the folder was listed.
         found = _read(key, data, verifier)
         if found.body is not None and not _is_about(found.body, digest, name):
             if _is_about(found.body, digest, None):

@@ -124,7 +124,7 @@ async def prepare(reference: DatasetReference, target: Target) -> tuple[Storage,
                 DATASETS, name=reference.object_name, namespace=cluster.namespace
             )
         except NotFound:
-            pass
+            pass  # This is its first version: the commit makes the dataset, in the default storage.
         else:
             provider = (dataset.get("spec") or {}).get("provider")
             latest = (dataset.get("status") or {}).get("latest")

@@ -129,10 +129,12 @@ async def _default(cluster: Cluster) -> tuple[dict[str, Any], list[tuple[str, st
         raise CommandError(
             f"You may not read the operator's configuration ({place}). {remedy}"
         ) from None
-    storage = _storage_in(found.get("data") or {})
+    storage, unreadable = _storage_in(found.get("data") or {})
     if storage is None:
+        damaged = f" What its file {unreadable[0]} says is no YAML." if unreadable else ""
         raise CommandError(
             f"No object storage is configured: set 'storage' in {place}, or name a provider."
+            f"{damaged}"
         )
     return storage, [
         (cluster.namespace, SECRET_OF_STORAGE),
@@ -150,25 +152,36 @@ def _config_map(deployment: dict[str, Any]) -> str:
     raise NotFound(f"Deployment {OPERATOR} mounts no ConfigMap as volume {CONFIG_VOLUME}")
 
 
-def _storage_in(data: dict[str, str]) -> dict[str, Any] | None:
-    """The part `storage` of the configuration, in whichever file of the ConfigMap it stands."""
-    for text in data.values():
+def _storage_in(data: dict[str, str]) -> tuple[dict[str, Any] | None, list[str]]:
+    """The part `storage` of the configuration, in whichever file of the ConfigMap it stands.
+
+    And the files that were passed over, because they cannot be read.
+    """
+    unreadable = []
+    for name, text in data.items():
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError:
+            unreadable.append(name)
             continue
         if isinstance(content, dict) and isinstance(content.get("storage"), dict):
             found: dict[str, Any] = content["storage"]
-            return found
-    return None
+            return found, unreadable
+    return None, unreadable
 
 
 async def _credentials(cluster: Cluster, places: list[tuple[str, str]]) -> Credentials:
     """The keys, from the first of the Secrets that exists and may be read."""
+    tried = []
     for namespace, name in places:
+        place = f"Secret {name} in namespace {namespace}"
         try:
             secret = await cluster.client.get(SECRETS, name=name, namespace=namespace)
-        except (NotFound, Forbidden):
+        except NotFound:
+            tried.append(f"there is no {place}")
+            continue
+        except Forbidden:
+            tried.append(f"you may not read {place}")
             continue
         data = {
             key: base64.b64decode(value).decode().strip()
@@ -180,8 +193,7 @@ async def _credentials(cluster: Cluster, places: list[tuple[str, str]]) -> Crede
             session_token=data.get("sessionToken"),
             ca_certificate=data.get("ca.crt"),
         )
-    tried = " or ".join(f"Secret {name} in namespace {namespace}" for namespace, name in places)
     raise CommandError(
-        f"The keys of the object storage cannot be read ({tried}). Ask for the right to read one "
-        "of them, or for it to be made."
+        f"The keys of the object storage cannot be had: {', and '.join(tried)}. Ask for the right "
+        "to read one of these, or for it to be made."
     )
