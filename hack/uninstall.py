@@ -23,7 +23,6 @@ from hack.install import NAMESPACE, Kubectl, find_kubectl
 from hack.steps import complain, say, step
 
 GROUP = "gradient.run"
-FINALIZER = f"{GROUP}/result"
 PART_OF = "app.kubernetes.io/part-of=gradient"
 MANAGED = "app.kubernetes.io/managed-by=gradient-operator"
 OPERATOR_PODS = "app.kubernetes.io/name=gradient-operator"

@@ -9,7 +9,6 @@ from typing import Any
 from gradient_operator.api.names import API_VERSION
 
 DIGEST = "0" * 64
-TIME = "2026-01-31T12:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)

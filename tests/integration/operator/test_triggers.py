@@ -8,12 +8,6 @@ from tests.integration.operator.team import condition
 from tests.waiting import eventually
 
 
-def soon(minutes=1):
-    """A schedule whose next time is near, and whose one after that is a day off."""
-    time = datetime.now(UTC) + timedelta(minutes=minutes)
-    return {"cron": f"{time.minute} {time.hour} * * *"}
-
-
 def job(*schedules, script="true"):
     builder = make_workflow(on={"schedule": list(schedules)})
     return builder.job("a").uses("script@v1", image="bash:5", script=script)

@@ -56,7 +56,7 @@ def test_message_has_the_documented_shape() -> None:
 def test_small_result_stands_whole_in_the_message() -> None:
     found = message(result(2, accuracy="0.93", empty=""))
 
-    assert found.is_complete
+    assert (found.long, found.truncated) == ((), False)
     assert found.outputs == {"out-0": MODEL, "out-1": MODEL}
     assert found.strings == {"accuracy": "0.93", "empty": ""}
     assert found.ref == "runs/uid-1/result.json"
@@ -67,7 +67,6 @@ def test_string_is_inline_up_to_256_bytes() -> None:
 
     assert set(found.strings) == {"fits"}
     assert found.long == ("long", "wide")
-    assert not found.is_complete
 
 
 def test_message_gives_up_strings_before_outputs() -> None:
@@ -82,7 +81,6 @@ def test_message_that_cannot_hold_the_outputs_says_so() -> None:
     found = message(result(60, a="1"))
 
     assert found == ResultMessage(ref="runs/uid-1/result.json", truncated=True)
-    assert not found.is_complete
 
 
 def test_failure_survives_its_message() -> None:

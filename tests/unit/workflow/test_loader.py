@@ -87,9 +87,9 @@ def test_positions_name_lines_and_columns_of_keys_values_and_items():
         """
     )
     positions = load(text, source="f.yaml").positions
-    assert positions.key_at(("jobs", "train")) == (3, 3)
+    assert positions.key_span_at(("jobs", "train")).start == (3, 3)
     assert positions.at(("jobs", "train", "needs", 1)) == (4, 20)
-    assert positions.key_at(("jobs", "train", "needs", 1)) == (4, 20)
+    assert positions.key_span_at(("jobs", "train", "needs", 1)).start == (4, 20)
     assert positions.at(("jobs", "train", "with", "args", 0)) == (7, 11)
     assert positions.at(("jobs", "again")) == (8, 10)
     assert positions.at(("jobs", "again", "needs", 0)) == (4, 13)
@@ -99,8 +99,8 @@ def test_positions_name_lines_and_columns_of_keys_values_and_items():
 def test_positions_of_what_is_missing_are_those_of_the_nearest_part():
     positions = load("jobs:\n  a:\n    uses: x\n", source="f.yaml").positions
     assert positions.at(("jobs", "a", "with", "image")) == (3, 5)
-    assert positions.key_at(("jobs", "a", "with")) == (3, 5)
-    assert positions.key_at(("jobs", "a", "uses")) == (3, 5)
+    assert positions.key_span_at(("jobs", "a", "with")).start == (3, 5)
+    assert positions.key_span_at(("jobs", "a", "uses")).start == (3, 5)
     assert ("jobs", "a", "uses") in positions
     assert ("jobs", "a", "with") not in positions
 

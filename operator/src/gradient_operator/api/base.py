@@ -1,8 +1,7 @@
 """What all kinds share: the strict model, bounded strings, conditions."""
 
-import re
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -42,11 +41,6 @@ class Open(Model):
     """A part of the Gradient file: the API server keeps its unknown keys, we refuse them."""
 
     model_config = ConfigDict(json_schema_extra=OPEN)
-
-
-def schema_extra(**extra: Any) -> dict[str, Any]:
-    """Additions to a field's OpenAPI schema; `x_kubernetes_…` becomes `x-kubernetes-…`."""
-    return {re.sub("_", "-", key): value for key, value in extra.items()}
 
 
 Name = Annotated[

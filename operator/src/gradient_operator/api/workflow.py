@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from gradient_operator.api import names
 from gradient_operator.api.base import (
     ATOMIC,
     MAX_ARGS,
@@ -267,7 +268,7 @@ class Policy(Open):
     outputs_size: Quantity | None = None
     """How much a job may write under `/outputs`, volumes not counted; a job that writes more is
     stopped and has failed. So much of the node's disk is kept for it."""
-    secret_name: ObjectName = "gradient-secrets"
+    secret_name: ObjectName = names.SECRET_OF_VALUES
     """The Secret whose keys `secret:KEY` refers to."""
     volumes: VolumePolicy = VolumePolicy()
     datasets: DatasetPolicy = DatasetPolicy()

@@ -61,11 +61,6 @@ class ResultMessage:
     long: tuple[str, ...] = ()
     truncated: bool = False
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the full result need not be read."""
-        return not self.truncated and not self.long
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureMessage:

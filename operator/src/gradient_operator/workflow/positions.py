@@ -68,13 +68,6 @@ class Positions:
         """The place of the value at `path`; if there is none, of the nearest part that exists."""
         return self._walk(path)[-1].span.start
 
-    def key_at(self, path: Path) -> Position:
-        """The place of the key that `path` ends with, else as `at` has it.
-
-        For an item of a list that is the item itself.
-        """
-        return self.key_span_at(path).start
-
     def span_at(self, path: Path) -> Span:
         """The part of the text that holds the value at `path`.
 
@@ -86,7 +79,10 @@ class Positions:
         return self.key_span_at(path[: len(nodes) - 1])
 
     def key_span_at(self, path: Path) -> Span:
-        """The part of the text that holds the key at `path`, as `key_at` finds it."""
+        """The part of the text that holds the key that `path` ends with, else the value there.
+
+        For an item of a list that is the item itself.
+        """
         nodes = self._walk(path)
         if path and len(nodes) == len(path) + 1:
             return nodes[-2].keys.get(str(path[-1]), nodes[-1].span)

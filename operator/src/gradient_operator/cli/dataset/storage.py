@@ -53,9 +53,10 @@ def mounted_storage(config: Path, credentials: Path) -> Storage:
         CommandError: the configuration names no storage.
         DatasetError: the keys cannot be read.
     """
-    settings = _storage_in({"config": config.read_text()})
+    settings, unreadable = _storage_in({config.name: config.read_text()})
     if settings is None:
-        raise CommandError(f"{config} names no object storage: set 'storage' in it.")
+        remedy = "it is no YAML" if unreadable else "set 'storage' in it"
+        raise CommandError(f"{config} names no object storage: {remedy}.")
     return Storage(_location(settings, place=str(config)), read_credentials(credentials))
 
 
