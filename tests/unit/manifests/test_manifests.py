@@ -10,7 +10,6 @@ import yaml
 
 from gradient_operator.api.instance_type import InstanceTypeSpec
 from gradient_operator.api.names import (
-    FINALIZER_RESULT,
     KINDS,
     LABEL_MANAGED_BY,
     LABEL_PART_OF,
@@ -268,7 +267,6 @@ def test_the_monitor_scrapes_the_operators_port(tmp_path):
 def test_uninstall_knows_the_names_that_it_must_find():
     from hack import uninstall
 
-    assert uninstall.FINALIZER == FINALIZER_RESULT
     assert uninstall.PART_OF.split("=") == [LABEL_PART_OF, PART_OF]
     assert uninstall.MANAGED.split("=") == [LABEL_MANAGED_BY, MANAGER]
     assert {*uninstall.KINDS} == {*KINDS.values()}
