@@ -1,4 +1,4 @@
-"""`gradient logs`: the logs of a run's jobs, live or as far as their Pods are still there."""
+"""`gradient logs`: the logs of a run's jobs, live, while their Pods are there, or archived."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Where objects stand in a bucket, and the sizes that belong to the layout.
 
-Everything lives under `<prefix>/v1/`. Keys are made of digests only, so no name that a user chose
-ever becomes part of an object's key.
+Everything lives under `<prefix>/v1/`. Keys of data are made of digests only, so that no name which
+a user chose becomes part of one; `run_archive.py` says what the keys of the archive hold.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """How long a Pod may take to start before its attempt is given up.
 
-Waiting for room on the nodes is no fault and has no limit. What only a person can mend (an image
-that cannot be pulled, a missing Secret) is shown at once and given up after a while, so that a
-blocked job does not hold a GPU for ever. A Pod held to a node that cannot take it is given up too,
-but not while another user of its claim works there: that one's end may be what it waits for.
+Waiting for room on the nodes is no fault and has no limit here, unlike in `clocks`. What only a
+person can mend (an image that cannot be pulled, a missing Secret) is shown at once and given up
+after a while, so that a blocked job does not hold a GPU for ever. A Pod held to a node that cannot
+take it is given up too, but not while another user of its claim works there: that one's end may be
+what it waits for.
 """
 
 from dataclasses import dataclass
