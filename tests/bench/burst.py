@@ -91,6 +91,7 @@ async def _operator(
         **spent.figures(),
         "cpu_each": spent.cpu_seconds / len(runs) * 1_000,
         **calls.figures(spent.calls(), per=len(runs)),
+        "looks": spent.metrics.total(_LOOKS, controller="run") / len(runs),
         "reaction_p50": histogram_quantile(reactions, 0.50) * 1_000,
         "reaction_p99": histogram_quantile(reactions, 0.99) * 1_000,
     }
@@ -108,6 +109,7 @@ def _measurement(seen: Observer, *, total: float, expected: int) -> Measurement:
     )
 
 
+_LOOKS: Final = "gradient_operator_reconcile_duration_seconds_count"
 _EXPLANATION: Final = (
     "{size} GradientRuns of one instant job, sent as fast as one client can; from the first "
     "one sent to seeing the last one succeeded. The bare client sends as many Pods and waits "
@@ -122,6 +124,7 @@ _FIGURES: Final = (
     Figure("reaction_p99", "operator: reaction, 99th percentile", "ms"),
     Figure("cpu", "operator: processor time", "s", 2),
     Figure("cpu_each", "operator: processor time for each run", "ms"),
+    Figure("looks", "operator: looks at each run", "", 1),
     Figure("rss", "operator: peak memory (RSS)", "MiB", 0),
     Figure("rss_idle", "operator: memory before", "MiB", 0),
     *calls.rows("requests per run", digits=2),
