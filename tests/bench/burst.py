@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gradient_operator.kube.resources import PODS, RUNS
 from tests.bench import calls, definitions
-from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement, Sizes
+from tests.bench.model import PAIR, BenchError, Contestant, Figure, Load, Measurement, Sizes
 from tests.bench.operator_process import reaction
 from tests.bench.stage import play, spending
 from tests.bench.statistics import histogram_quantile
@@ -43,6 +43,7 @@ def load(
         seconds=1_200 if long else 300,
         rounds=rounds,
         run=run,
+        contestants=PAIR if long else tuple(Contestant),
         long=long,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +27,10 @@ class Contestant(StrEnum):
     def is_operator(self) -> bool:
         """Whether it is the operator, in one of its configurations."""
         return self is not Contestant.BARE
+
+
+PAIR: Final = (Contestant.BARE, Contestant.OPERATOR)
+"""Those of the loads that take many minutes: what the finalizer costs, the others tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradient_operator.kube.resources import PODS
 from tests.bench import definitions
-from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement
+from tests.bench.model import PAIR, BenchError, Contestant, Figure, Load, Measurement
 from tests.bench.stage import play
 from tests.waiting import eventually
 
@@ -133,7 +133,7 @@ LOADS: Final = (
         seconds=1_800,
         rounds=1,
         run=_run,
-        contestants=(Contestant.BARE, Contestant.OPERATOR),
+        contestants=PAIR,
         long=True,
     ),
 )
