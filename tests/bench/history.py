@@ -13,11 +13,13 @@ from gradient_operator.kube.resources import PODS, RUNS
 from tests.bench import definitions
 from tests.bench.model import BenchError, Contestant, Figure, Load, Measurement
 from tests.bench.observer import Observer
-from tests.bench.operator_process import operating, requests
+from tests.bench.operator_process import PATIENT, operating, requests
 from tests.bench.stage import together
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.bench.arena import Arena
     from tests.bench.operator_process import OperatorProcess
 
@@ -75,7 +77,7 @@ async def _idle(arena: Arena, _: Contestant) -> Measurement:
     sizes = arena.sizes
     await _finished(arena, sizes.finished)
     await _submitted(arena, sizes.running, machine=arena.manual_type)
-    async with _operator(arena) as process:
+    async with _operator(arena, lease={}) as process:  # as users have it: its renewals count
         await _let_run(arena, sizes.running)
         await _until_quiet(process)
         before = await process.read()
@@ -139,10 +141,14 @@ _CALM: Final = 3.0
 """Seconds in which statuses that wait for a second are written."""
 
 
-def _operator(arena: Arena) -> Any:
+def _operator(arena: Arena, *, lease: Mapping[str, float] = PATIENT) -> Any:
     folder = Path(tempfile.mkdtemp(prefix="operator-", dir=arena.folder))
     return operating(
-        kubeconfig=arena.kubeconfig, namespace=arena.namespace, finalizer=True, folder=folder
+        kubeconfig=arena.kubeconfig,
+        namespace=arena.namespace,
+        finalizer=True,
+        folder=folder,
+        lease=lease,
     )
 
 

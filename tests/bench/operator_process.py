@@ -20,7 +20,7 @@ from tests.bench.model import BenchError
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from tests.bench.exposition import Scrape
     from tests.bench.machine import Usage
@@ -30,6 +30,8 @@ STOP_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 30.0
 _POLL: Final = 0.25
 _PREFIX: Final = "gradient_operator_"
+PATIENT: Final[Mapping[str, float]] = {"duration": 90, "renewDeadline": 60}
+"""A machine that is too busy to renew a lease in time shall give bad figures, not none."""
 _OWN_AFFAIRS: Final = frozenset({"leases"})
 """Requests that an idle operator sends, too."""
 
@@ -140,7 +142,12 @@ def records(log: Path) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def operating(
-    *, kubeconfig: Path, namespace: str, finalizer: bool, folder: Path
+    *,
+    kubeconfig: Path,
+    namespace: str,
+    finalizer: bool,
+    folder: Path,
+    lease: Mapping[str, float] = PATIENT,
 ) -> AsyncIterator[OperatorProcess]:
     """Start an operator for one namespace, wait until it leads and is idle, and stop it at the end.
 
@@ -154,8 +161,7 @@ async def operating(
         "watchNamespace": namespace,
         "listenPort": 0,
         "podFinalizer": finalizer,
-        # A machine that is too busy to renew a lease in time shall give bad figures, not none.
-        "lease": {"duration": 90, "renewDeadline": 60},
+        "lease": dict(lease),
     }
     config.write_text(json.dumps(settings))
     log = folder / "operator.log"

@@ -30,7 +30,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LEASE = {"duration": 15, "renewDeadline": 10, "retryPeriod": 2}
+LEASE = {"duration": 18, "renewDeadline": 16, "retryPeriod": 1}
 """The defaults, written down: the tests use shorter ones."""
 
 

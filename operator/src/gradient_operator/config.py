@@ -45,12 +45,15 @@ class VolumeDefaults(Model):
 
 
 class LeaseSettings(Model):
-    """The Lease that elects the one active operator (times in seconds, as client-go has them)."""
+    """The Lease that elects the one active operator; times in seconds, each below the one above.
+
+    The active one renews when three quarters of `renewDeadline` have passed; see decision 18.
+    """
 
     name: ObjectName = "gradient-operator"
-    duration: float = Field(default=15, gt=1)
-    renew_deadline: float = Field(default=10, gt=0.5)
-    retry_period: float = Field(default=2, gt=0.05)
+    duration: float = Field(default=18, gt=1)
+    renew_deadline: float = Field(default=16, gt=0.5)
+    retry_period: float = Field(default=1, gt=0.05)
 
 
 class BlobCache(Model):

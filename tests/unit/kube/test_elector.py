@@ -9,7 +9,7 @@ from gradient_operator.kube.elector import ElectionTimes, LeadershipLost, LeaseE
 from gradient_operator.kube.resources import LEASES
 from gradient_operator.observability.metrics import Metrics
 from tests.unit.kube.behaviours import QUICK, ElectorBehaviour, elector
-from tests.unit.kube.faults import fails, hangs, resets
+from tests.unit.kube.faults import fails, hangs, resets, status
 
 
 class TestOnTheServerInMemory(ElectorBehaviour):
@@ -20,6 +20,30 @@ class TestOnTheServerInMemory(ElectorBehaviour):
     @pytest.fixture
     def namespace(self):
         return "ns"
+
+
+def hurried(client):
+    """An elector that renews only when it is told to, and how to tell it."""
+    now = 0.0
+    times = ElectionTimes(duration=120, renew_deadline=100, retry_period=0.05)
+
+    def hurry():
+        nonlocal now
+        now = 90.0
+
+    lead = LeaseElector(
+        client, namespace="ns", name="lock", identity="me", times=times, clock=lambda: now
+    )
+    return lead, hurry
+
+
+async def renewed(lead, holding):
+    """Wait until its leadership lasts longer than that which it acquired."""
+    async with asyncio.timeout(10):
+        while lead._remaining() < 50:
+            assert not holding.done()
+            await asyncio.sleep(0.01)
+    holding.cancel()
 
 
 async def test_the_end_of_leadership_needs_no_answer_and_no_task(client):
@@ -49,28 +73,38 @@ async def test_the_time_that_a_request_took_does_not_prolong_the_leadership(api,
     api.next("create", slow)
     lead = LeaseElector(client, namespace="ns", name="lock", identity="me", clock=lambda: now)
     await lead.acquire()
-    now = 10.0
+    now = ElectionTimes().renew_deadline
     assert not lead.is_leader()
 
 
 @pytest.mark.parametrize("fault", [fails(500), fails(429), fails(403), resets])
-async def test_a_leader_survives_faults_that_are_shorter_than_its_deadline(api, fault):
+async def test_a_leader_survives_faults_that_are_shorter_than_its_reserve(api, fault):
     async with api.client(retries=RetryPolicy(attempts=1)) as client:
-        lead = elector(client, "ns", "me", replace(QUICK, duration=30, renew_deadline=20))
+        lead, hurry = hurried(client)
         await lead.acquire()
         api.next("patch", *[fault] * 3)
+        hurry()
         holding = asyncio.create_task(lead.hold())
-        await api.seen("patch", 5)
-        assert lead.is_leader()
-        holding.cancel()
+        await api.seen("patch", 4)
+        await renewed(lead, holding)
 
 
 async def test_a_renewal_that_hangs_is_given_up_in_time(api, client):
     lead = elector(client, "ns", "me")
     await lead.acquire()
-    api.next("patch", hangs)
+    api.next("patch", *[hangs] * 100)
     with pytest.raises(LeadershipLost):
         await lead.hold()
+
+
+async def test_a_renewal_that_hangs_once_is_sent_again(api, client):
+    lead = elector(client, "ns", "me")
+    await lead.acquire()
+    api.next("patch", hangs)
+    holding = asyncio.create_task(lead.hold())
+    await api.seen("patch", 3)
+    assert not holding.done()
+    holding.cancel()
 
 
 async def test_a_leader_that_cannot_renew_ends_in_time(api):
@@ -85,7 +119,7 @@ async def test_a_leader_that_cannot_renew_ends_in_time(api):
 
 async def test_a_renewal_whose_answer_was_lost_is_recognised(api, client):
     """The client sends the patch again; the server refuses it, since the first one was stored."""
-    lead = elector(client, "ns", "me", replace(QUICK, duration=30, renew_deadline=20))
+    lead, hurry = hurried(client)
     await lead.acquire()
 
     async def stored_but_lost(request):
@@ -93,12 +127,10 @@ async def test_a_renewal_whose_answer_was_lost_is_recognised(api, client):
         return await resets(request)
 
     api.next("patch", stored_but_lost)
+    hurry()
     holding = asyncio.create_task(lead.hold())
     await api.seen("get", 2)
-    await api.seen("patch", 4)
-    assert not holding.done()
-    assert lead.is_leader()
-    holding.cancel()
+    await renewed(lead, holding)
 
 
 async def test_somebody_elses_change_of_the_lease_is_no_renewal(api, client):
@@ -156,6 +188,122 @@ async def test_leading_shows_in_the_metrics(client):
     assert "gradient_operator_leader 0.0" in generate_latest(metrics.registry).decode()
     await lead.acquire()
     assert "gradient_operator_leader 1.0" in generate_latest(metrics.registry).decode()
+
+
+async def test_a_standby_asks_for_nothing_while_the_leader_renews(api, client):
+    """Two calls to begin with, and then a watch; the leader's are the renewals alone."""
+    times = ElectionTimes(duration=1.5, renew_deadline=1.2, retry_period=0.02)
+    leader, standby = elector(client, "ns", "first", times), elector(client, "ns", "second", times)
+    await leader.acquire()
+    holding = asyncio.create_task(leader.hold())
+    waiting = asyncio.create_task(standby.acquire())
+    await api.seen("patch", 2)  # beyond the duration
+    assert not waiting.done()
+    assert (api.count("get"), api.count("watch")) == (2, 1)
+    holding.cancel()
+    await leader.release()
+    await waiting
+    assert standby.is_leader()
+
+
+def standing_by(client, duration=600):
+    """A standby whose own clock says that nothing has passed, so that only a watch can tell it."""
+    times = ElectionTimes(duration=duration, renew_deadline=1, retry_period=0.02)
+    return LeaseElector(
+        client, namespace="ns", name="lock", identity="standby", times=times, clock=lambda: 0.0
+    )
+
+
+def held(api, holder="leader", duration=600):
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": duration, "leaseTransitions": 3}
+    return api.put(LEASES.plural, "lock", spec=spec)
+
+
+async def test_a_lease_that_is_given_back_is_taken_at_once(api, client):
+    held(api)
+    waiting = asyncio.create_task(standing_by(client).acquire())
+    await api.watched()
+    held(api, holder="")
+    await waiting
+    lease = api.objects[LEASES.plural, "ns", "lock"]
+    assert lease["spec"]["holderIdentity"] == "standby"
+    assert lease["spec"]["leaseTransitions"] == 4
+
+
+@pytest.mark.parametrize("trouble", ["cut", "gone", "error"])
+async def test_a_standby_hears_of_a_lease_that_is_given_back_though_its_watch_broke(
+    api, client, trouble
+):
+    held(api)
+    waiting = asyncio.create_task(standing_by(client).acquire())
+    await api.watched()
+    if trouble == "gone":
+        api.end_watches(status(410, "Expired", "too old"))
+    elif trouble == "error":
+        api.next("watch", fails(429), fails(500))
+        api.cut_watches()
+    else:
+        api.cut_watches(b'{"type": "MODI')
+    await api.seen("watch", 4 if trouble == "error" else 2)
+    held(api, holder="")
+    await waiting
+
+
+async def test_a_silent_watch_does_not_keep_a_standby_from_a_lease_that_nobody_renews(api, client):
+    held(api, duration=1)
+    api.next("watch", hangs, hangs, hangs)
+    lead = elector(client, "ns", "standby")
+    await lead.acquire()
+    assert lead.is_leader()
+    assert api.count("get") == 2
+
+
+async def test_a_silent_watch_does_not_make_a_standby_take_a_lease_that_is_renewed(api, client):
+    now = 0.0
+    lead = LeaseElector(client, namespace="ns", name="lock", identity="me", clock=lambda: now)
+    held(api, duration=1)
+    api.next("watch", hangs)
+    waiting = asyncio.create_task(lead.acquire())
+    await api.seen("watch")
+    held(api, duration=2)  # which the standby does not hear
+    now = 1.0
+    await api.seen("watch", 2)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_lease_that_was_deleted_still_belongs_to_its_leader(api, client):
+    """It leads until its time is over, and makes the Lease again meanwhile."""
+    now = 0.0
+    lead = LeaseElector(client, namespace="ns", name="lock", identity="me", clock=lambda: now)
+    held(api, duration=20)
+    await lead._look()
+    api.remove(LEASES.plural, "lock")
+    now = 19.0
+    assert not await lead._try_to_lead()
+    now = 20.0
+    assert await lead._try_to_lead()
+
+
+async def test_a_standby_that_may_not_watch_says_so_and_takes_the_lease_in_the_end(
+    api, client, caplog
+):
+    held(api, duration=1)
+    api.next("watch", *[fails(403, "Forbidden")] * 100)
+    lead = elector(client, "ns", "standby")
+    await lead.acquire()
+    assert lead.is_leader()
+    assert "let the Role allow `watch`" in caplog.text
+
+
+async def test_an_idle_leader_sends_no_more_than_five_requests_in_a_minute():
+    times = ElectionTimes()
+    assert 60 / (times.renew_deadline - times.reserve) <= 5
+
+
+def test_a_promise_is_never_shorter_than_the_leadership(client):
+    lead = elector(client, "ns", "me", ElectionTimes(duration=1.4, renew_deadline=1.3))
+    assert lead._seconds() == 2
 
 
 def test_times_that_let_two_lead_are_refused():

@@ -302,6 +302,7 @@ class KubeClient:
         *,
         namespace: str | None = None,
         label_selector: str | None = None,
+        field_selector: str | None = None,
         resource_version: str,
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[dict[str, Any]]:
@@ -319,6 +320,7 @@ class KubeClient:
             allowWatchBookmarks="true",
             resourceVersion=resource_version,
             labelSelector=label_selector,
+            fieldSelector=field_selector,
             timeoutSeconds=None if timeout_seconds is None else int(timeout_seconds),
         )
         call = _call("watch", resource, resource.path(namespace), query)

@@ -1,20 +1,33 @@
 """Which of several operators is the active one, decided by a Lease (`coordination.k8s.io`).
 
-The protocol and the default times are client-go's. Time is measured on this machine's monotonic
-clock alone: the timestamps in the Lease are for people. A leader that cannot renew stops calling
-itself one (`is_leader`) before any other may take the Lease, whatever hangs.
+The protocol is client-go's, but for who asks when: a leader renews late, and a standby watches the
+Lease instead of asking for it (decision 18). Time is measured on this machine's monotonic clock
+alone: the timestamps in the Lease are for people. A leader that cannot renew stops calling itself
+one (`is_leader`) before any other may take the Lease, whatever hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import random
 import time
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from gradient_operator.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from gradient_operator.kube.backoff import Backoff
+from gradient_operator.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Gone,
+    KubeError,
+    NotFound,
+)
+from gradient_operator.kube.reflector import WATCH_TIME
 from gradient_operator.kube.resources import LEASES
 
 if TYPE_CHECKING:
@@ -25,9 +38,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKS = 4
-"""How often a standby looks in one retry period: by default it takes a Lease that was given back
-within half a second."""
+_SHORTEST_PAUSE: Final = 0.05
+"""Seconds between two tries to renew right before the deadline."""
 
 
 class LeadershipLost(Exception):
@@ -38,13 +50,18 @@ class LeadershipLost(Exception):
 class ElectionTimes:
     """Seconds. A Lease that nobody renews is free after `duration`.
 
-    A leader gives up `renew_deadline` after its last renewal, and all try again every
-    `retry_period`. Defaults are client-go's.
+    A leader renews when three quarters of `renew_deadline` have passed since its last renewal,
+    again every `retry_period` if that fails, and gives up at `renew_deadline`.
     """
 
-    duration: float = 15.0
-    renew_deadline: float = 10.0
-    retry_period: float = 2.0
+    duration: float = 18.0
+    renew_deadline: float = 16.0
+    retry_period: float = 1.0
+
+    @property
+    def reserve(self) -> float:
+        """What is left until the deadline when a leader renews: so long may that fail."""
+        return self.renew_deadline / 4
 
     def __post_init__(self) -> None:
         if not self.retry_period < self.renew_deadline < self.duration:
@@ -81,6 +98,9 @@ class LeaseElector:
         self._lease: dict[str, Any] | None = None
         """The Lease as last seen, and since when its holder has not renewed it."""
         self._unchanged_since = 0.0
+        self._exists = False
+        """Whether it was there when it was last asked for: who holds a deleted one still leads."""
+        self._version = ""
         self._leading_until = float("-inf")
         if metrics is not None:
             metrics.leader.set_function(lambda: float(self.is_leader()))
@@ -104,7 +124,9 @@ class LeaseElector:
                         return
             except (KubeError, TimeoutError) as error:
                 logger.warning("cannot ask for the lease: %s", error)
-            await asyncio.sleep(self._times.retry_period / LOOKS)
+                await asyncio.sleep(self._times.retry_period)
+            else:
+                await self._until_free()
 
     async def hold(self) -> None:
         """Renew until cancelled.
@@ -112,20 +134,25 @@ class LeaseElector:
         Raises:
             LeadershipLost: another process holds the Lease, or it could not be renewed in time.
         """
+        pause = self._remaining() - self._times.reserve
         while True:
-            await asyncio.sleep(min(self._times.retry_period, max(self._remaining(), 0)))
+            await asyncio.sleep(max(0.0, min(pause, self._remaining())))
             if not self.is_leader():
                 raise LeadershipLost(
                     f"the lease {self._namespace}/{self._name} could not be renewed for "
                     f"{self._times.renew_deadline} s"
                 )
             try:
-                async with asyncio.timeout(self._remaining()):
+                # Half of what is left: a connection that is dead must not use up all of it.
+                async with asyncio.timeout(self._remaining() / 2):
                     if not await self._try_to_lead():
                         self._leading_until = float("-inf")
                         raise LeadershipLost(f"{self.holder or 'nobody'} holds the lease now")
+                pause = self._remaining() - self._times.reserve
             except (KubeError, TimeoutError) as error:
                 logger.warning("cannot renew the lease: %s", error)
+                closer = max(self._remaining() / 4, _SHORTEST_PAUSE)
+                pause = min(self._times.retry_period, closer)
 
     async def release(self) -> None:
         """Give the Lease back so that a standby takes over at once; never raises for the API."""
@@ -135,7 +162,7 @@ class LeaseElector:
         now = _now()
         body = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now}
         try:
-            async with asyncio.timeout(self._times.retry_period):
+            async with asyncio.timeout(self._times.reserve):
                 await self._patch(body)
         except (KubeError, TimeoutError) as error:
             logger.warning("cannot give the lease back, a standby has to wait: %s", error)
@@ -145,17 +172,77 @@ class LeaseElector:
         started = self._clock()
         if self.holder != self._identity or not self.is_leader():
             await self._look()
-        if self._lease is None:
-            return await self._create(started)
-        if self.holder not in ("", self._identity) and not self._abandoned():
+        if self._is_held():
             return False
-        return await self._take(started)
+        return await (self._take(started) if self._exists else self._create(started))
+
+    async def _until_free(self) -> None:
+        """Return when the Lease may be free, by what a watch tells or as its time has passed.
+
+        It asks for nothing while the holder renews. A watch that tells nothing is noticed when
+        the holder's time has passed: the Lease is read before it is taken.
+        """
+        backoff = Backoff(self._times.retry_period, self._times.duration)
+        while self._is_held():
+            opened = self._clock()
+            try:
+                if not self._version:
+                    await self._look()
+                await self._watch()
+            except TimeoutError:
+                return
+            except KubeError as error:
+                self._explain(error)
+                if isinstance(error, Gone):
+                    self._version = ""
+            if self._clock() - opened >= self._times.retry_period:
+                backoff.reset()
+            if self._is_held():
+                await asyncio.sleep(min(backoff.next(), max(0.0, self._until_abandoned())))
+
+    async def _watch(self) -> None:
+        """Follow the Lease until it is free, or the watch ends.
+
+        Raises:
+            TimeoutError: the holder has not renewed it in time, as far as the watch tells.
+        """
+        loop = asyncio.get_running_loop()
+        events = self._client.watch(
+            LEASES,
+            namespace=self._namespace,
+            field_selector=f"metadata.name={self._name}",
+            resource_version=self._version,
+            timeout_seconds=random.uniform(*WATCH_TIME),  # noqa: S311 - spreads load
+        )
+        async with asyncio.timeout(self._until_abandoned()) as patience, aclosing(events):
+            async for event in events:
+                self._hear(event["type"], event["object"])
+                if not self._is_held():
+                    return
+                patience.reschedule(loop.time() + self._until_abandoned())
+
+    def _hear(self, kind: str, item: dict[str, Any]) -> None:
+        self._version = item["metadata"]["resourceVersion"]
+        if item["metadata"].get("name") != self._name:
+            return  # a bookmark
+        if kind == "DELETED":
+            self._exists = False
+        elif kind in ("ADDED", "MODIFIED"):
+            self._see(item)
+
+    def _explain(self, error: KubeError) -> None:
+        remedy = (
+            "; let the Role allow `watch` on it: until then a standby takes over late"
+            if isinstance(error, Forbidden)
+            else ""
+        )
+        logger.warning("cannot follow the lease: %s%s", error, remedy)
 
     async def _look(self) -> None:
         try:
             lease = await self._client.get(LEASES, namespace=self._namespace, name=self._name)
         except NotFound:
-            self._lease = None
+            self._exists = False
             return
         self._see(lease)
 
@@ -163,11 +250,17 @@ class LeaseElector:
         if _spec(lease) != _spec(self._lease) or self._lease is None:
             self._unchanged_since = self._clock()
         self._lease = lease
+        self._exists = True
+        self._version = lease["metadata"]["resourceVersion"]
 
-    def _abandoned(self) -> bool:
-        """Whether the holder has not renewed for as long as the holder itself promised to."""
+    def _is_held(self) -> bool:
+        """Whether another may lead: it holds the Lease, and so it does if that was deleted."""
+        return self.holder not in ("", self._identity) and self._until_abandoned() > 0
+
+    def _until_abandoned(self) -> float:
+        """Seconds until the holder has not renewed for as long as it promised to, itself."""
         promised = float(_spec(self._lease).get("leaseDurationSeconds") or self._times.duration)
-        return self._clock() >= self._unchanged_since + promised
+        return self._unchanged_since + promised - self._clock()
 
     async def _create(self, started: float) -> bool:
         now = _now()
@@ -186,6 +279,7 @@ class LeaseElector:
         try:
             self._see(await self._client.create(LEASES, body, namespace=self._namespace))
         except AlreadyExists:
+            await self._look()
             return False
         self._leading_until = started + self._times.renew_deadline
         return True
@@ -209,7 +303,6 @@ class LeaseElector:
             if _spec(self._lease).get("renewTime") != now:
                 raise  # somebody touched the Lease, ours was not written: this is no renewal
         except NotFound:
-            self._lease = None
             return await self._create(started)
         self._leading_until = started + self._times.renew_deadline
         return True
@@ -226,7 +319,7 @@ class LeaseElector:
         return self._leading_until - self._clock()
 
     def _seconds(self) -> int:
-        return max(1, round(self._times.duration))
+        return math.ceil(self._times.duration)
 
 
 def _spec(lease: dict[str, Any] | None) -> dict[str, Any]:
