@@ -1,11 +1,14 @@
 """Finished runs are archived, then deleted; while the archive is down they stay, to a bound."""
 
+import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from obstore.store import MemoryStore
 
 from gradient_operator.config import HistorySettings, OperatorConfig
+from gradient_operator.controllers import run_archive
 from gradient_operator.controllers.history import History
 from gradient_operator.controllers.records import project_pod, project_run
 from gradient_operator.controllers.run_archive import RunArchive
@@ -13,6 +16,7 @@ from gradient_operator.controllers.services import PodIndex
 from gradient_operator.datasets.backend import ObstoreBackend
 from gradient_operator.datasets.errors import StorageUnavailableError
 from gradient_operator.datasets.run_archive import read_log, read_records
+from gradient_operator.engine.model import RunPhase
 from gradient_operator.kube.errors import KubeError, NotFound
 from gradient_operator.kube.resources import PODS, RUNS, WORKFLOWS
 from gradient_operator.observability.metrics import Metrics
@@ -195,6 +199,63 @@ async def test_a_run_says_that_it_is_archived_and_where(world):
     assert world.all(RUNS)["old"]["status"]["phase"] == "Succeeded"
     (record,) = read_records(world.store, "ns")
     assert len(record.run["status"]["conditions"]) == 1, "the record is older than that"
+
+
+async def archived_by(world):
+    """Let the archive work until it has nothing more to do."""
+    working, archive = asyncio.create_task(world.archive.run()), world.archive
+    async with asyncio.timeout(10):
+        while archive._left_over or archive._pending or world.archived("late") is None:
+            assert not working.done()
+            await asyncio.sleep(0.01)
+    working.cancel()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_ended_shortly_before_a_restart_is_archived_after_it(world, monkeypatch, told):
+    """Also if only the word is missing that it is there."""
+    monkeypatch.setattr(run_archive, "LEFT_OVER_PAUSE", 0.0)
+    world.now = END + 600
+    world.run("late")
+    world.run("old", ended="2026-01-31T10:00:00Z")
+    world.run("foreign", policy={"datasets": {"provider": "own"}})
+    if not told:
+        await world.archive.keep(world.runs["ns", "late"])
+    world.restart()
+    before = len(world.faults.calls)
+    world.archive.take_up(world.runs.values())
+    await archived_by(world)
+    assert world.archived("late")[0] == "True"
+    assert world.archived("old") is None
+    assert world.archived("foreign") is None
+    assert [call for call, _ in world.faults.calls[before:]].count("size") == 1
+
+
+async def test_a_new_leader_asks_for_nothing_that_another_one_has_archived(world):
+    world.now = END + 600
+    world.run("late")
+    ended = world.runs["ns", "late"]
+    under_way = replace(ended, phase=RunPhase.RUNNING)
+    world.archive.changed(under_way, ended)  # heard as a standby
+    await world.archive.keep(ended, tell=True)
+    world.restart()
+    world.runs["ns", "late"] = project_run(world.all(RUNS)["late"])
+    world.archive.changed(under_way, ended)
+    before = len(world.faults.calls)
+    world.archive.take_up(world.runs.values())
+    await archived_by(world)
+    assert world.faults.calls[before:] == []
+
+
+async def test_a_start_takes_up_no_more_than_the_newest(world, monkeypatch):
+    monkeypatch.setattr(run_archive, "LEFT_OVER_MOST", 1)
+    monkeypatch.setattr(run_archive, "LEFT_OVER_PAUSE", 0.0)
+    world.now = END + 600
+    world.run("later", ended="2026-01-31T11:59:00Z")
+    world.run("late")
+    world.archive.take_up(world.runs.values())
+    await archived_by(world)
+    assert world.archived("later") is None
 
 
 async def test_a_run_that_is_about_to_go_is_not_told_first(world):

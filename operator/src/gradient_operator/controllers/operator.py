@@ -296,6 +296,7 @@ class Operator:
         if self._mirror is not None:
             group.create_task(self._mirror.run(), name="mirror")
         if self._archive is not None:
+            self._archive.take_up(self._runs.items.values())
             group.create_task(self._archive.run(), name="archive")
         group.create_task(self._history.run(), name="history")
         group.create_task(self._releaser.run(), name="releases")

@@ -144,6 +144,8 @@ class RunView:
     finished_at: float | None = None
     results: Mapping[str, str] = field(default_factory=dict)
     """Of an ended run with `policy.reuse`: its jobs that succeeded, by their keys."""
+    unarchived: bool = field(default=False, compare=False)
+    """Whether it has ended, belongs into the archive, and does not say that it is there."""
 
     @property
     def final(self) -> bool:
@@ -196,6 +198,20 @@ def project_run(run: Mapping[str, Any]) -> RunView:
         created_at=parse_time(metadata.get("creationTimestamp")),
         finished_at=parse_time(status.get("finishedAt")) if ended else None,
         results=_results(status) if ended and _reuses(spec) else {},
+        unarchived=ended and not keeps_data_elsewhere(spec) and not _is_archived(status),
+    )
+
+
+def keeps_data_elsewhere(spec: Mapping[str, Any]) -> bool:
+    """Whether a run keeps its data at a provider of its namespace: nothing of it is archived."""
+    policy = spec.get("policy") or {}
+    return bool((policy.get("datasets") or {}).get("provider"))
+
+
+def _is_archived(status: Mapping[str, Any]) -> bool:
+    return any(
+        item.get("type") == "Archived" and item.get("status") == "True"
+        for item in status.get("conditions") or ()
     )
 
 

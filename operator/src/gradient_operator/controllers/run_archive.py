@@ -10,13 +10,13 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from gradient_operator.api.names import CONTAINER_MAIN
 from gradient_operator.config import HistorySettings
 from gradient_operator.controllers.conditions import with_archived
-from gradient_operator.controllers.records import RunView
+from gradient_operator.controllers.records import RunView, keeps_data_elsewhere
 from gradient_operator.controllers.services import PodIndex
 from gradient_operator.datasets.errors import DatasetError
 from gradient_operator.datasets.run_archive import (
@@ -40,6 +40,11 @@ RETRY_SECONDS: Final = 30.0
 """Seconds after the storage has not answered."""
 AGAIN_SECONDS: Final = 2.0
 """Seconds after the API server has not."""
+LEFT_OVER_SECONDS: Final = 3_600.0
+LEFT_OVER_MOST: Final = 500
+LEFT_OVER_PAUSE: Final = 0.2
+"""Runs that an earlier process left are taken up if they ended so many seconds ago at the most, the
+newest so many, with a pause before each: a start is no burst of requests."""
 _SERVER_ERROR: Final = 500
 _LAST_LINES: Final = 100_000
 """Lines that are asked for; of these the last bytes stay."""
@@ -65,6 +70,8 @@ class RunArchive:
         self._settings = settings
         self._metrics = metrics
         self._pending: dict[str, RunView] = {}
+        self._left_over: dict[str, RunView] = {}
+        """Those that ended before this process led."""
         self._written: set[str] = set()
         self._silent: set[str] = set()
         """Pods whose node did not give their log once: it may be gone for good."""
@@ -78,17 +85,40 @@ class RunArchive:
             if old is not None:
                 self._written.discard(old.uid)
                 self._told.discard(old.uid)
+                self._left_over.pop(old.uid, None)
         elif new.final and old is not None and old.uid == new.uid and not old.final:
             self._pending[new.uid] = new
             self._wake.set()
+
+    def take_up(self, runs: Iterable[RunView]) -> None:
+        """Begin to lead: what ended of late, and does not say that it is archived, is still to be.
+
+        Older ones are archived when they are about to go. What ended while another process led
+        was that one's to archive, and is no matter of ours unless it is left over.
+        """
+        since = self._clock() - LEFT_OVER_SECONDS
+        late = [view for view in runs if view.unarchived and not view.deleting]
+        late = [view for view in late if (view.finished_at or 0.0) >= since]
+        late.sort(key=lambda view: view.finished_at or 0.0, reverse=True)
+        self._left_over = {view.uid: view for view in late[:LEFT_OVER_MOST]}
+        self._pending.clear()
+        self._wake.set()
+
+    async def _next(self) -> RunView | None:
+        """What is to be archived next; runs that have just ended come first."""
+        if not self._pending and self._left_over:
+            await asyncio.sleep(LEFT_OVER_PAUSE)
+        for waiting in (self._pending, self._left_over):
+            if waiting:
+                return waiting.pop(next(iter(waiting)))
+        return None
 
     async def run(self) -> None:
         """Archive what has ended, for ever; what fails is tried again."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._pending:
-                view = self._pending.pop(next(iter(self._pending)))
+            while (view := await self._next()) is not None:
                 try:
                     await self.keep(view, tell=True)
                 except (DatasetError, KubeError, OSError) as error:
@@ -122,9 +152,10 @@ class RunArchive:
             return
         store = await asyncio.to_thread(self._open_store)
         key = record_key(view.namespace, view.name, view.uid)
-        run = None
         if await asyncio.to_thread(store.size, key) is None:
             run = await self._write(store, view)
+        else:  # by a process that ended before it could tell
+            run = await self._get(view) if tell else None
         self._written.add(view.uid)
         if tell and run is not None:
             place = folder(view.namespace, view.name, view.uid)
@@ -158,17 +189,23 @@ class RunArchive:
 
     async def _write(self, store: BlobStore, view: RunView) -> dict[str, Any] | None:
         """Write logs and record; answers with the run, or None if it is not to be archived."""
-        try:
-            run = await self._client.get(RUNS, name=view.name, namespace=view.namespace)
-        except NotFound:
-            return None
-        if run["metadata"]["uid"] != view.uid or _is_elsewhere(run):
+        run = await self._get(view)
+        if run is None:
             return None
         logs = await self._logs(store, view) if self._settings.archive == "logs" else ()
         run["metadata"].pop("managedFields", None)
         await asyncio.to_thread(write_record, store, Archived(run, logs))
         self._metrics.archived_runs_total.inc()
         return run
+
+    async def _get(self, view: RunView) -> dict[str, Any] | None:
+        """The run, or None if it is not to be archived."""
+        try:
+            run = await self._client.get(RUNS, name=view.name, namespace=view.namespace)
+        except NotFound:
+            return None
+        same = run["metadata"]["uid"] == view.uid
+        return run if same and not keeps_data_elsewhere(run["spec"]) else None
 
     async def _logs(self, store: BlobStore, view: RunView) -> tuple[Log, ...]:
         pods = [
@@ -209,9 +246,3 @@ class RunArchive:
             self._silent.discard(pod)
             return None, False
         return b"".join(line + b"\n" for line in lines), truncated or len(lines) >= _LAST_LINES
-
-
-def _is_elsewhere(run: Mapping[str, Any]) -> bool:
-    """Whether a run keeps its data at a provider of its namespace."""
-    policy = run["spec"].get("policy") or {}
-    return bool((policy.get("datasets") or {}).get("provider"))
