@@ -115,6 +115,28 @@ class TestStarting:
         )
         assert "the image cannot be pulled" in after.message
 
+    @pytest.mark.parametrize(
+        ("reason", "message"),
+        [
+            (
+                "InvalidImageName",
+                "couldn't parse image name: invalid reference format",
+            ),
+            ("ErrImagePull", "rpc error: code = NotFound desc = manifest unknown"),
+            ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: 401 Unauthorized'),
+        ],
+    )
+    def test_an_image_that_no_attempt_would_get_is_not_tried_again(self, reason, message):
+        pod = make_pod(scheduled_at=100.0, main=waiting(reason, message))
+        ledger = {"a": JobRecord(P.STARTING, 1, ready_at=1.0)}
+        found = plan(observe(pod, ledger=ledger), 220.0)
+        assert found.actions == (DeletePod(pod.name, pod.uid, 30),)
+        ended = replace(pod, phase="Failed", deletion_at=250.0)
+        after = plan(observe(ended, ledger=found.ledger), 225.0).ledger["a"]
+        assert (after.phase, after.attempt, after.reason) == (P.FAILED, 1, "ImageUnavailable")
+        assert "2 min (policy.timeouts.startingMinutes)" in after.message
+        assert "Check its name and tag" in after.message
+
     def test_main_that_runs_has_started(self):
         pod = make_pod(scheduled_at=2.0, main=running(150.0))
         found = plan(observe(pod, ledger={"a": JobRecord(P.STARTING, 1)}), 200.0)

@@ -31,7 +31,11 @@ from gradient_operator.engine.waiting import (
 from gradient_operator.workflow.model import CompiledJob
 from gradient_operator.workflow.references import version_id
 
-_CLOCKS: Final = {clocks.WAITED: FailureClass.WAITING, clocks.STARTED: FailureClass.STARTING}
+_CLOCKS: Final = {
+    clocks.WAITED: FailureClass.WAITING,
+    clocks.STARTED: FailureClass.STARTING,
+    clocks.NO_IMAGE: FailureClass.IMAGE,
+}
 """The clocks that stop a Pod whose main has not started."""
 
 
@@ -115,7 +119,7 @@ def _late(step: Step, job: CompiledJob, record: JobRecord, pod: PodRecord) -> Li
     late = clocks.waiting(seen, job, replace(record, ready_at=ready_at), what)
     if not pod.node:
         return late
-    return clocks.starting(seen, job, pod, what)
+    return clocks.starting(seen, job, pod, waits)
 
 
 def _updated(record: JobRecord, facts: dict[str, Any]) -> JobRecord:

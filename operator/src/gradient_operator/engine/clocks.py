@@ -3,7 +3,7 @@
 | clock | counts from | to | when it runs out |
 | --- | --- | --- | --- |
 | waiting | the attempt could start | its Pod has a node | final: the next would wait alike |
-| starting | its Pod has a node | main runs | not the job's fault: tried again |
+| starting | its Pod has a node | main runs | tried again, unless its image never comes |
 | running | main runs | main ends | the job's own failure, as with `timeout-minutes` |
 | run | the first look at it | its end | what is left is stopped, the run has failed |
 
@@ -11,7 +11,7 @@ All times are the ledger's and the Pod's own, so that a restart of the operator 
 What a job or its policy says is bounded by what the operator's configuration allows the namespace.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from gradient_operator.api.policy import JobTimeouts
@@ -23,10 +23,12 @@ from gradient_operator.engine.model import (
     PodRecord,
 )
 from gradient_operator.engine.starting import Limit
+from gradient_operator.engine.waiting import Waiting
 from gradient_operator.workflow.model import CompiledJob
 
 WAITED: Final = "WaitingTooLong"
 STARTED: Final = "StartingTooLong"
+NO_IMAGE: Final = "ImageUnavailable"
 RUN_OVER: Final = "RunTimedOut"
 _ALLOWED: Final = "the most that the operator's configuration allows in this namespace"
 Clock = Literal["waiting", "starting", "running"]
@@ -75,14 +77,24 @@ def waiting(seen: Observation, job: CompiledJob, record: JobRecord, what: str) -
     return Limit(record.ready_at + found.seconds, failure)
 
 
-def starting(seen: Observation, job: CompiledJob, pod: PodRecord, what: str) -> Limit | None:
-    """The limit of an attempt whose Pod has a node and whose main has not started."""
+def starting(
+    seen: Observation, job: CompiledJob, pod: PodRecord, waits: Waiting | None
+) -> Limit | None:
+    """The limit of an attempt whose Pod has a node and whose main has not started.
+
+    What another attempt would wait for alike, an image that no registry has, is not tried again.
+    """
     found = bound("starting", seen, job)
     since = pod.scheduled_at if pod.scheduled_at is not None else pod.created_at
     if found is None or since is None:
         return None
-    text = f"it took longer than {found.text} to start{f': {what}' if what else ''}"
-    return Limit(since + found.seconds, Failure(FailureClass.STARTING, STARTED, text))
+    text = f"it took longer than {found.text} to start"
+    failure = Failure(FailureClass.STARTING, STARTED, text)
+    if waits is not None:
+        failure = replace(failure, message=f"{text}: {waits.message}")
+        if waits.final:
+            failure = replace(failure, kind=FailureClass.IMAGE, reason=NO_IMAGE)
+    return Limit(since + found.seconds, failure)
 
 
 def run(seen: Observation) -> Limit | None:

@@ -41,6 +41,13 @@ FAILURES: Final = (
         "nothing: `policy.infraRetries` tries again; see `policy.timeouts.startingMinutes`",
     ),
     Reason(
+        "ImageUnavailable",
+        "failure",
+        "clock",
+        "its starting clock ran out for an image that no further attempt would get",
+        "mend its name or tag; for a private one name a Secret under `container-registries`",
+    ),
+    Reason(
         "StartError",
         "failure",
         "container",
