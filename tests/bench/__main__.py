@@ -53,7 +53,7 @@ def main() -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(report.dump(), indent=2) + "\n")
     if options.write:
-        page.write_part(page.OPERATOR, report.page())
+        page.write_part(page.OPERATOR, report.introduction(), report.sections(), order=list(LOADS))
         print(f"\nwritten: {page.PAGE.relative_to(ROOT)}")
     return 0
 
@@ -84,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=_positive, metavar="N", help="rounds of every load")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
     parser.add_argument(
-        "--write", action="store_true", help="write the operator's part of docs/benchmarks.md anew"
+        "--write", action="store_true", help="write what was measured into docs/benchmarks.md"
     )
     parser.add_argument(
         "--kubeconfig",

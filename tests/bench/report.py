@@ -26,7 +26,7 @@ _FOREIGN: Final = 0.5
 _INTRODUCTION: Final = """\
 # Benchmarks
 
-<!-- Generated: do not edit. The command below writes this page anew. -->
+<!-- Generated: do not edit. Each section names the command that writes it anew. -->
 
 How long the operator takes, next to a bare client that creates the same Pods on the same API server
 in the same minutes: a real etcd, API server, controller manager and scheduler, and nodes whose
@@ -64,15 +64,14 @@ class Report:
         """For a terminal."""
         return "\n\n".join([self._circumstances(), *map(self._section, self.results)])
 
-    def page(self) -> str:
-        """The page `docs/benchmarks.md`."""
-        parts = [
-            _INTRODUCTION,
-            f"```sh\n{self.command}\n```\n",
-            self._circumstances(),
-            *map(self._section, self.results),
-        ]
-        return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+    def introduction(self) -> str:
+        """What stands above all loads in `docs/benchmarks.md`."""
+        return _INTRODUCTION
+
+    def sections(self) -> list[str]:
+        """The loads that were measured, for `docs/benchmarks.md`, each with its circumstances."""
+        circumstances = f"```sh\n{self.command}\n```\n\n{self._circumstances()}"
+        return [self._section(result, circumstances) for result in self.results]
 
     def dump(self) -> dict[str, Any]:
         """For JSON: every value of every round."""
@@ -101,16 +100,17 @@ class Report:
             )
         return "\n".join(lines)
 
-    def _section(self, result: LoadResult) -> str:
+    def _section(self, result: LoadResult, circumstances: str = "") -> str:
         load, sizes = result.load, asdict(self.sizes)
         rounds = len(result.rounds)
         parts = [
             f"## {load.key}: {load.title.format(**sizes)}",
             f"{load.explanation.format(**sizes)} {rounds} round{'s' if rounds > 1 else ''}.",
+            circumstances,
             table(result, engine=self.engine),
             *_remarks(result),
         ]
-        return "\n\n".join(parts)
+        return "\n\n".join(part for part in parts if part)
 
 
 def table(result: LoadResult, *, engine: str = "operator") -> str:

@@ -53,7 +53,12 @@ def main() -> int:
         body = report.dump(about_bench, found)
         options.json.write_text(json.dumps(body, indent=2) + "\n")
     if options.write:
-        page.write_part(page.DATA, report.part(about_bench, found))
+        page.write_part(
+            page.DATA,
+            report.introduction(),
+            report.sections(about_bench, found),
+            order=[load.key for load in FULL],
+        )
         print(f"\nwritten: {page.PAGE.name}")
     return int(any(item.problems for item in found))
 
@@ -70,7 +75,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clients", metavar="NAME,…", help=f"some of {', '.join(CLIENTS)}")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds of every load ({ROUNDS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
-    parser.add_argument("--write", action="store_true", help="write the part of docs/benchmarks.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write what was measured into docs/benchmarks.md"
+    )
     options = parser.parse_args()
     loads = {load.key: load for load in (QUICK if options.quick else FULL)}
     usual = [key for key in loads if key != MILLION]

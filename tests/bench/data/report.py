@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.bench import page
 from tests.bench.data.contest import OURS
 from tests.bench.data.trees import MIB
 from tests.bench.statistics import spread
@@ -21,8 +22,8 @@ _INTRODUCTION: Final = """\
 # Data
 
 How fast trees of random bytes get into one SeaweedFS and out again, by
-{programs}, all on one machine and one disk, each client a process of its own, one after
-the other, in reverse order every second round; what was written is on disk before the next one
+{programs}:
+all on one machine and one disk, each client a process of its own, one after the other, in reverse order every second round; what was written is on disk before the next one
 starts. Ours checks every digest in both directions and makes an immutable version; the others copy.
 
 * Rates are medians of all rounds with the smallest and the largest value in parentheses. CPU is the
@@ -30,6 +31,8 @@ starts. Ours checks every digest in both directions and makes an immutable versi
 * "Of the limit" is the time that nobody can beat, SHA-256 of the same bytes on all processors or
   bare requests of 16 MiB to the same server by the same client library, whichever is longer,
   divided by ours.
+* Each load, and each row, says when it was measured and from which commit; the lines below a table
+  are about the rows of its last call.
 * "Again" uploads the unchanged tree a second time: in a Pod, which knows the version before but has
   to read every file, and by `gradient dataset put`, which remembers what the directory was.
 """
@@ -54,16 +57,23 @@ class About:
 
 def text(about: About, found: Sequence[Found]) -> str:
     """For a terminal."""
-    return "\n\n".join([_circumstances(about), *map(_section, found)])
+    return "\n\n".join([_circumstances(about), *(_section(about, item) for item in found)])
 
 
-def part(about: About, found: Sequence[Found]) -> str:
-    """For `docs/benchmarks.md`."""
-    clients = dict.fromkeys(turn.client for item in found for turn in item.turns)
-    programs = ", ".join(_PROGRAMS[client] for client in sorted(clients, key=list(_PROGRAMS).index))
-    introduction = _INTRODUCTION.format(programs=programs)
+def introduction() -> str:
+    """What stands above all loads in `docs/benchmarks.md`."""
+    *most, last = _PROGRAMS.values()
+    return _INTRODUCTION.format(programs=f"{', '.join(most)} and {last}")
+
+
+def sections(about: About, found: Sequence[Found]) -> list[str]:
+    """The loads that were measured, for `docs/benchmarks.md`, each with its circumstances."""
     command = f"```sh\n{about.command}\n```"
-    return "\n\n".join([introduction.strip(), command, text(about, found)])
+    return [
+        _section(about, item, f"{command}\n\n{_circumstances(about)}")
+        for item in found
+        if item.turns or item.problems
+    ]
 
 
 def dump(about: About, found: Sequence[Found]) -> dict[str, Any]:
@@ -97,21 +107,24 @@ def _circumstances(about: About) -> str:
     return "\n".join(lines)
 
 
-def _section(found: Found) -> str:
+def _section(about: About, found: Found, circumstances: str = "") -> str:
     load = found.load
     by_files = load.bytes / load.count < MIB
     unit, amount = ("files/s", load.count) if by_files else ("MiB/s", load.bytes / MIB)
     names = dict.fromkeys(turn.client for turn in found.turns)
     head = ("client", f"up {unit}", "CPU s/GiB", "MiB", f"down {unit}", "CPU s/GiB", "MiB")
+    measured = f"{about.date.removesuffix(' UTC')}, {about.machine.commit}"
     rows = [
         (
             name,
             *_cells(found, name, amount, lambda turn: turn.up),
             *_cells(found, name, amount, lambda turn: turn.down),
+            measured,
         )
         for name in sorted(names, key=list(_PROGRAMS).index)
     ]
-    parts = [f"## {load.title}", _table([head, *rows])]
+    table = page.aligned([(*head, "measured"), *rows])
+    parts = [f"## {load.key}: {load.title}", circumstances, table]
     parts += ["\n".join(f"* {line}" for line in _remarks(found))]
     parts += ["\n".join(f"* **failed**: {_short(problem)}" for problem in found.problems)]
     return "\n\n".join(part for part in parts if part)
@@ -133,16 +146,6 @@ def _cells(
     if len(turns) > 1:
         rate += f" ({rates.low:,.0f} to {rates.high:,.0f})"
     return rate, f"{cpu.median:.1f}", f"{max(turn.peak for turn in turns) / MIB:,.0f}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
-    return "\n".join(lines)
 
 
 def _remarks(found: Found) -> Iterator[str]:
