@@ -1,5 +1,8 @@
 """The operator's configuration: what holds where, and what is refused."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gradient_operator.config import ConfigurationError, OperatorConfig, load_config
@@ -64,3 +67,14 @@ def test_a_priority_is_bounded_by_the_namespace_and_names_the_class_of_pods():
     assert config.priority_of("team", -5) == -5
     assert [config.priority_class(priority) for priority in (-5, 9, 10)] == ["low", "low", "high"]
     assert OperatorConfig().priority_class(10) is None
+
+
+def test_the_page_lists_every_key_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    table = page.partition("## Configuration")[2]
+    listed = {
+        key
+        for cell in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+        for key in re.findall(r"`(\w+)`", cell)
+    }
+    assert listed == {field.alias for field in OperatorConfig.model_fields.values()}

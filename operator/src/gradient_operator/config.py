@@ -39,7 +39,7 @@ class DefaultStorage(Model):
 
 
 class VolumeDefaults(Model):
-    """Classes known to serve ReadWriteMany; `Auto` takes the first for shared volumes."""
+    """The class known to serve ReadWriteMany: `Auto` takes it for shared volumes."""
 
     read_write_many_class: ObjectName | None = None
 
