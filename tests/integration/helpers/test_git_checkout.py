@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs")
+needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="install git-lfs")
 
 
 @pytest.fixture

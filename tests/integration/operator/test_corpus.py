@@ -77,7 +77,7 @@ def real() -> Named:
     """What people have written."""
     folder = os.environ.get("GRADIENT_CORPUS")
     if not folder:
-        pytest.skip("GRADIENT_CORPUS names no folder of workflow files")
+        pytest.skip("set GRADIENT_CORPUS to a folder of workflow files")
     with (Path(folder) / "INDEX.tsv").open(newline="") as index:
         for row in csv.DictReader(index, delimiter="\t", quoting=csv.QUOTE_NONE):
             path = Path(folder) / row["file"]

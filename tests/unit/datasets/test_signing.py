@@ -79,7 +79,7 @@ def test_what_is_signed_can_be_opened(key: object) -> None:
 def test_other_programs_agree(key: object, tmp_path: Path) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("the program openssl is missing")
+        pytest.skip("install the program openssl")
     raw = json.loads(envelope(key))
     (tmp_path / "message").write_bytes(pre_authentication(raw["payloadType"], PAYLOAD))
     (tmp_path / "sig").write_bytes(base64.b64decode(raw["signatures"][0]["sig"]))

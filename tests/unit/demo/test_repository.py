@@ -12,7 +12,7 @@ import pytest
 DEMO = Path(__file__).parents[3] / "examples" / "demo"
 PROGRAMS = ("prepare", "train", "evaluate", "contact_sheet")
 
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="install git")
 needs_libraries = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("numpy", "sklearn", "PIL")),
     reason="needs numpy, scikit-learn and pillow, which the project itself does not use",

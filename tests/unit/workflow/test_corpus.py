@@ -51,7 +51,7 @@ def uses_a_key_of_ours(raw):
     )
 
 
-@pytest.mark.skipif(FOLDER is None, reason="GRADIENT_CORPUS names no folder of workflow files")
+@pytest.mark.skipif(FOLDER is None, reason="set GRADIENT_CORPUS to a folder of workflow files")
 def test_every_file_of_the_corpus_gets_the_verdict_it_deserves():
     wrong = []
     for file, status, note in entries():

@@ -155,7 +155,7 @@ def test_both_see_typical_mistakes(data):
     assert complaints(data) != []
 
 
-@pytest.mark.skipif(CORPUS is None, reason="GRADIENT_CORPUS names no folder of workflow files")
+@pytest.mark.skipif(CORPUS is None, reason="set GRADIENT_CORPUS to a folder of workflow files")
 def test_every_valid_file_of_the_corpus_passes():
     folder, wrong = Path(CORPUS), {}
     for line in (folder / "INDEX.tsv").read_text(encoding="utf-8").splitlines()[1:]:
