@@ -127,6 +127,8 @@ class FaultProxy:
         self.written: list[Request] = []
         self.requests: list[Request] = []
         self.outage = False
+        self.gate = asyncio.Event()
+        """What a plan calls `held` waits for this before it reaches the server."""
         self.refused = 0
         self._stale: dict[str, bytes] = {}
         self._runner: web.AppRunner | None = None
@@ -223,6 +225,8 @@ class FaultProxy:
             return _status(410, "Expired")
         if kind == "slow":
             await asyncio.sleep(self._slow)
+        if kind == "held":
+            await self.gate.wait()
         if kind == "stale" and (known := self._stale.get(str(request.rel_url))):
             return web.Response(body=known, content_type="application/json")
         return None

@@ -4,8 +4,11 @@ The faults are drawn from a seed (printed) by `fault_proxy`. Watches that fall s
 `tests/world`, where the 75 s until they are noticed cost nothing.
 """
 
+import asyncio
+
 import pytest
 
+from gradient_operator.controllers.run_apply import AT_ONCE
 from tests.builders import make_workflow
 from tests.integration.kube.fault_proxy import KINDS, FaultProxy, Plan
 from tests.integration.operator.kubelet import MACHINE
@@ -13,6 +16,8 @@ from tests.integration.operator.process import OperatorProcess
 from tests.waiting import eventually
 
 CHAIN, WIDTH, BURST = 5, 12, 24
+WIDE, ENOUGH = 120, 20
+"""Jobs of a run that is cancelled when it has so many Pods."""
 PATIENT = {"name": "operator-under-test", "duration": 30, "renewDeadline": 20, "retryPeriod": 1}
 """A lease that outlasts the trouble where this is not about handing over."""
 
@@ -95,6 +100,64 @@ async def test_every_load_ends_as_without_faults(operator, proxy, team, kubelet,
     )
     for kind in ("gradientruns", "pods"):
         assert [each for each in proxy.requests if each.path.endswith(kind)]
+
+
+def makes_pod(request):
+    return request.method == "POST" and request.path.endswith("/pods")
+
+
+async def test_a_run_that_is_cancelled_while_its_pods_are_being_made_makes_no_more(
+    operator, proxy, team, kubelet
+):
+    """The API server keeps the operator waiting for Pods until it has heard of the cancellation."""
+
+    def draw(request):
+        late = makes_pod(request) and sum(map(makes_pod, proxy.requests)) > ENOUGH
+        return "held" if late else ""
+
+    proxy.draw = draw
+    builder = make_workflow()
+    for number in range(WIDE):
+        builder.job(f"j{number}").on(MACHINE)
+    run = await team.start(builder)
+
+    async def waits():
+        assert sum(map(makes_pod, proxy.requests)) == ENOUGH + AT_ONCE
+
+    await eventually(waits)
+    await team.cancel(run)
+    later = await team.start(make_workflow().job("a").on("unknown"))
+
+    async def heard():
+        assert (await team.run(later)).get("status"), "it has not heard of the later run"
+
+    await eventually(heard)
+    proxy.gate.set()
+    status = await ends_cancelled(team, kubelet, run)
+    made = sum(map(makes_pod, proxy.written))
+    assert made == ENOUGH + AT_ONCE
+    assert sum(job.get("attempt") == 1 for job in status["jobs"].values()) == made
+    await team.cancel(later)
+    await team.ended(later, "Cancelled")
+
+
+async def ends_cancelled(team, kubelet, run):
+    """Obey as a kubelet until no Pod is left; all jobs of the run are cancelled."""
+    obeyed = set()
+
+    async def gone():
+        pods = await kubelet.pods()
+        going = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
+        placed = [pod for pod in going if "nodeName" in pod["spec"]]
+        new = [pod for pod in placed if pod["metadata"]["uid"] not in obeyed]
+        obeyed.update(pod["metadata"]["uid"] for pod in new)
+        await asyncio.gather(*(kubelet.obey(pod) for pod in new))
+        assert pods == [], f"{len(pods)} Pods are left, {len(going)} of them are to go"
+
+    await eventually(gone)
+    status = await team.ended(run, "Cancelled")
+    assert {job["phase"] for job in status["jobs"].values()} == {"Cancelled"}
+    return status
 
 
 async def test_an_outage_longer_than_the_lease_changes_nothing(
