@@ -47,7 +47,7 @@ class VolumeDefaults(Model):
 class LeaseSettings(Model):
     """The Lease that elects the one active operator; times in seconds, each below the one above.
 
-    The active one renews when three quarters of `renewDeadline` have passed; see decision 18.
+    The active one renews when four fifths of `renewDeadline` have passed; see decision 18.
     """
 
     name: ObjectName = "gradient-operator"

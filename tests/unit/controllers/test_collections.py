@@ -1,5 +1,6 @@
 """What collectors' Pods leave becomes metrics and status."""
 
+import asyncio
 import json
 
 import pytest
@@ -62,6 +63,34 @@ async def test_counts_and_bytes_of_the_newest_report_are_told(world):
     assert metrics.storage_bytes.labels("ns", "default", "deleted")._value.get() == 2_000
     assert metrics.storage_collection_failed.labels("ns", "default")._value.get() == 0
     assert api.writes == []
+
+
+async def test_a_pod_that_ends_is_looked_at_and_until_then_nothing_is_asked(world):
+    api, reports, metrics = world
+    events, asked = asyncio.Queue(), []
+
+    async def watch(_, *, resource_version, **__):
+        asked.append(resource_version)
+        while True:
+            yield await events.get()
+
+    api.watch = watch
+    working = asyncio.create_task(reports.run())
+    async with asyncio.timeout(5):
+        while not asked:
+            assert not working.done()
+            await asyncio.sleep(0)
+    running = {"metadata": {"uid": "u"}, "status": {"containerStatuses": [{"name": "collector"}]}}
+    events.put_nowait({"type": "MODIFIED", "object": running})
+    pod(api, "new", message=report(2))
+    events.put_nowait({"type": "MODIFIED", "object": api.all(PODS)["new"]})
+    deleted = metrics.storage_objects.labels("ns", "default", "deleted")
+    async with asyncio.timeout(5):
+        while deleted._value.get() != 2 or len(asked) < 2:
+            assert not working.done()
+            await asyncio.sleep(0)
+    working.cancel()
+    assert asked == ["1", "1"], "watched again once it was taken over, and not for what goes on"
 
 
 async def test_a_providers_status_holds_its_report(world):

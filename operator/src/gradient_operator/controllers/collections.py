@@ -7,7 +7,9 @@ own. It only reads the Pods that they leave.
 import asyncio
 import json
 import logging
+import random
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -16,17 +18,19 @@ from gradient_operator.api import names
 from gradient_operator.api.datasets import Collection
 from gradient_operator.controllers.services import Services
 from gradient_operator.kube.errors import KubeError, NotFound
+from gradient_operator.kube.reflector import WATCH_TIME
 from gradient_operator.kube.resources import PODS, STORAGE_PROVIDERS
 
 logger = logging.getLogger(__name__)
 
-PERIOD_SECONDS: Final = 15.0
+AGAIN_SECONDS: Final = 15.0
+"""Seconds after the API server has not answered, or has broken the watch."""
 DEFAULT: Final = "default"
 _STATES: Final = ("reachable", "young", "marked", "deleted")
 
 
 class CollectionReports:
-    """Looks for collectors' Pods now and then."""
+    """Looks at collectors' Pods when one of them has ended; waiting for that costs no calls."""
 
     def __init__(self, services: Services, *, namespace: str | None) -> None:
         self._services = services
@@ -38,13 +42,34 @@ class CollectionReports:
         """Look for ever; ends only by cancellation."""
         while True:
             try:
-                await self.look()
+                await self._until_ended(await self.look())
             except KubeError as error:
                 logger.warning("cannot look for collections: %s", error)
-            await asyncio.sleep(PERIOD_SECONDS)
+                await asyncio.sleep(AGAIN_SECONDS)
 
-    async def look(self) -> None:
-        """Take over what the newest ended Pod of each collector says.
+    async def _until_ended(self, version: str) -> None:
+        """Return when a collector's Pod has ended after `version`, or the watch has."""
+        began = asyncio.get_running_loop().time()
+        events = self._services.client.watch(
+            PODS,
+            namespace=self._namespace,
+            label_selector=names.LABEL_COLLECTOR,
+            resource_version=version,
+            timeout_seconds=random.uniform(*WATCH_TIME),  # noqa: S311 - spreads load
+        )
+        async with aclosing(events):
+            async for event in events:
+                changed = event["type"] in ("ADDED", "MODIFIED")
+                if changed and self._is_news(event["object"]):
+                    return
+        if asyncio.get_running_loop().time() - began < AGAIN_SECONDS:
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _is_news(self, pod: Mapping[str, Any]) -> bool:
+        return _terminated(pod) is not None and pod["metadata"]["uid"] not in self._taken.values()
+
+    async def look(self) -> str:
+        """Take over what the newest ended Pod of each collector says; answers with their version.
 
         Raises:
             KubeError: the API server does not answer.
@@ -66,6 +91,7 @@ class CollectionReports:
             if self._taken.get(key) != metadata["uid"]:
                 await self._take(*key, ended=ended, finished=finished)
                 self._taken[key] = metadata["uid"]
+        return listed.resource_version
 
     async def _take(
         self, namespace: str, provider: str, *, ended: Mapping[str, Any], finished: str

@@ -50,7 +50,7 @@ class LeadershipLost(Exception):
 class ElectionTimes:
     """Seconds. A Lease that nobody renews is free after `duration`.
 
-    A leader renews when three quarters of `renew_deadline` have passed since its last renewal,
+    A leader renews when four fifths of `renew_deadline` have passed since its last renewal,
     again every `retry_period` if that fails, and gives up at `renew_deadline`.
     """
 
@@ -61,7 +61,7 @@ class ElectionTimes:
     @property
     def reserve(self) -> float:
         """What is left until the deadline when a leader renews: so long may that fail."""
-        return self.renew_deadline / 4
+        return self.renew_deadline / 5
 
     def __post_init__(self) -> None:
         if not self.retry_period < self.renew_deadline < self.duration:
