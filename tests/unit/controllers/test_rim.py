@@ -76,7 +76,7 @@ def test_an_invalid_definition_counts_as_absent(heard, take):
 
 
 async def test_kopf_begins_again_when_it_fails_and_leaves_other_tasks_alone(heard, monkeypatch):
-    lives = []
+    lives, waiters = [], []
 
     async def fail():
         raise ValueError("a watch was answered with 410")
@@ -85,6 +85,8 @@ async def test_kopf_begins_again_when_it_fails_and_leaves_other_tasks_alone(hear
         forever = asyncio.create_task(asyncio.Event().wait())
         end = fail() if not lives else stop_flag.wait()
         lives.append(forever)
+        assert all(waiter.done() for waiter in waiters), "a life that failed is not over"
+        waiters.append(asyncio.create_task(stop_flag.wait()))  # which kopf does not cancel
         if len(lives) == 2:
             asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
         return [forever, asyncio.create_task(end)]
@@ -94,5 +96,6 @@ async def test_kopf_begins_again_when_it_fails_and_leaves_other_tasks_alone(hear
     ours = asyncio.create_task(asyncio.Event().wait())
     await running
     assert [life.cancelled() for life in lives] == [True, True]
+    await asyncio.gather(*waiters)
     assert not ours.done()
     ours.cancel()

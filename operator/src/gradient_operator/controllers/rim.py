@@ -208,24 +208,27 @@ async def run(rim: Rim, *, namespace: str | None, identity: str) -> None:
     """
     stop, backoff = asyncio.Event(), Backoff(most=_LONGEST_BACKOFF)
     while not stop.is_set():
+        over = asyncio.Event()
         tasks = await kopf.spawn_tasks(
             identity=cast("Any", identity),  # the type is private to kopf
             registry=registry(rim),
             clusterwide=namespace is None,
             namespaces=[namespace] if namespace is not None else (),
             standalone=True,
-            stop_flag=stop,
+            stop_flag=over,
         )
         loop = asyncio.get_running_loop()
         began = loop.time()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)  # kopf's would know this life of it alone
+            # kopf's would know this life of it alone
+            loop.add_signal_handler(number, _raise, stop, over)
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            over.set()  # kopf leaves the task behind that waits for it
         if not stop.is_set():
             errors = [task.exception() for task in ended if not task.cancelled()]
             logger.warning("kopf begins again", extra={"errors": [str(each) for each in errors]})
@@ -233,3 +236,8 @@ async def run(rim: Rim, *, namespace: str | None, identity: str) -> None:
                 backoff.reset()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), backoff.next())
+
+
+def _raise(*flags: asyncio.Event) -> None:
+    for flag in flags:
+        flag.set()
