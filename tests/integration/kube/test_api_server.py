@@ -80,18 +80,6 @@ async def test_an_apply_creates_and_then_changes(cluster, namespace):
         assert applied["data"] == {"value": value}
 
 
-async def test_a_json_patch_tests_before_it_writes(cluster, namespace):
-    await cluster.create(CONFIG_MAPS, body("a", "1"), namespace=namespace)
-    change = [
-        {"op": "test", "path": "/data/value", "value": "1"},
-        {"op": "replace", "path": "/data/value", "value": "2"},
-    ]
-    changed = await cluster.json_patch(CONFIG_MAPS, change, name="a", namespace=namespace)
-    assert changed["data"]["value"] == "2"
-    with pytest.raises(Invalid):
-        await cluster.json_patch(CONFIG_MAPS, change, name="a", namespace=namespace)
-
-
 async def test_a_wrong_object_is_refused_with_the_field(cluster, namespace):
     with pytest.raises(Invalid) as caught:
         await cluster.create(CONFIG_MAPS, body("No_Name"), namespace=namespace)

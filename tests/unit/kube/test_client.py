@@ -127,16 +127,6 @@ async def test_a_create_that_may_have_happened_is_not_repeated(client, api, faul
     assert api.count("create") == 1
 
 
-async def test_a_json_patch_that_may_have_happened_is_not_repeated(client, api):
-    api.next("patch", resets)
-    operations = [{"op": "add", "path": "/spec/list/-", "value": 1}]
-    with pytest.raises(Unreachable) as caught:
-        await client.json_patch(RUNS, operations, namespace="ns", name="a")
-    assert caught.value.sent
-    assert api.count("patch") == 1
-    assert api.requests[-1].headers["Content-Type"] == "application/json-patch+json"
-
-
 async def test_a_create_that_was_never_sent_is_repeated():
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -324,7 +314,6 @@ class Right:
     [
         lambda client: client.create(RUNS, RUN, namespace="ns"),
         lambda client: client.merge_patch(RUNS, {"x": 1}, namespace="ns", name="a"),
-        lambda client: client.json_patch(RUNS, [], namespace="ns", name="a"),
         lambda client: client.apply(RUNS, {}, namespace="ns", name="a", field_manager="m"),
         lambda client: client.delete(RUNS, namespace="ns", name="a"),
     ],

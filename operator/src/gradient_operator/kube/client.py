@@ -212,24 +212,6 @@ class KubeClient:
             brief=brief,
         )
 
-    async def json_patch(
-        self,
-        resource: Resource,
-        operations: list[dict[str, Any]],
-        *,
-        name: str,
-        namespace: str | None = None,
-        subresource: str | None = None,
-    ) -> dict[str, Any]:
-        """Apply operations (RFC 6902) in order, all or none, and return the result."""
-        return await self._patch(
-            resource.path(namespace, name, subresource),
-            resource,
-            body=operations,
-            kind="application/json-patch+json",
-            replay=False,
-        )
-
     async def apply(
         self,
         resource: Resource,
@@ -369,7 +351,6 @@ class KubeClient:
         kind: str,
         query: dict[str, str] | None = None,
         brief: bool = False,
-        replay: bool = True,
     ) -> dict[str, Any]:
         call = Call(
             verb="patch",
@@ -380,7 +361,6 @@ class KubeClient:
             body=encode(body),
             content_type=kind,
             brief=brief,
-            replay=replay,
             fence=self._fence,
         )
         return await self._json(call)
