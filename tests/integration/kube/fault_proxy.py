@@ -215,6 +215,8 @@ class FaultProxy:
         """The answer to a request that does not reach the server."""
         if kind == "throttled":
             return _status(429, "TooManyRequests", {"Retry-After": "1"})
+        if kind == "expired":
+            return _status(410, "Expired")
         if kind in ("broken", "unavailable"):
             return _status(500 if kind == "broken" else 503, "")
         if kind == "refused":

@@ -160,6 +160,41 @@ async def ends_cancelled(team, kubelet, run):
     return status
 
 
+@pytest.mark.parametrize("answer", ["expired", "throttled"])
+async def test_a_workflow_that_is_applied_after_a_watch_of_kopf_failed_is_run(
+    operator, proxy, team, kubelet, answer
+):
+    run = await team.start(make_workflow().job("a").on(MACHINE).job("b").needs("a"))
+    pod = await kubelet.pod("a")
+    await kubelet.start(pod)
+    await team.job(run, "a", phase="Running")
+    answered = []
+
+    def draw(request):
+        watched = request.watch and request.path.endswith("gradientworkflows")
+        if watched and not answered:
+            answered.append(request)
+            return answer
+        return ""
+
+    proxy.draw = draw
+    proxy.cut()
+
+    async def failed():
+        assert answered
+
+    await eventually(failed)
+    workflow = team.name("later")
+    await team.apply(workflow, make_workflow().job("a"))
+    await team.started(workflow)
+    await kubelet.end(pod)
+    status = await team.ended(run, "Succeeded")
+    assert {job["attempt"] for job in status["jobs"].values()} == {1}
+    if answer == "expired":
+        await operator.says("kopf begins again")
+    assert operator.running
+
+
 async def test_an_outage_longer_than_the_lease_changes_nothing(
     proxy, namespace, tmp_path, team, kubelet
 ):
