@@ -153,6 +153,9 @@ class FaultProxy:
         assert self._session is not None
         self.cut()
         await self._runner.cleanup()
+        assert self._session.connector is not None
+        # No farewell of TLS: the loop may be closed before the server has answered it.
+        await self._session.connector.close(abort_ssl=True)
         await self._session.close()
 
     def kubeconfig(self, folder: Path) -> Path:
