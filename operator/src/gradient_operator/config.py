@@ -47,7 +47,8 @@ class VolumeDefaults(Model):
 class LeaseSettings(Model):
     """The Lease that elects the one active operator; times in seconds, each below the one above.
 
-    The active one renews when four fifths of `renewDeadline` have passed; see decision 18.
+    The active one renews every two retry periods while there is work, and when four fifths of
+    `renewDeadline` have passed while there is none; see decision 18.
     """
 
     name: ObjectName = "gradient-operator"

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gradient_operator.controllers.operator import QUIET_SECONDS
 from tests.world.nodes import Fate
 from tests.world.stories import chain
 from tests.world.world import in_world
@@ -24,6 +25,7 @@ def test_a_crash_is_made_good_in_time_whenever_it_comes(folder, later):
         leader = world.operate("one")
         await world.until(lambda: renewals(world))
         world.operate("two")
+        await asyncio.sleep(2 * QUIET_SECONDS)  # from here on it renews late
         before = renewals(world)
         await world.until(lambda: renewals(world) != before)
         await asyncio.sleep(later)

@@ -46,6 +46,8 @@ WRITES_PER_SECOND: Final = 400.0
 WRITES_AT_ONCE: Final = 800
 WRITERS: Final = 8
 """Statuses of runs that are written at once: what waits longer is written with more in it."""
+QUIET_SECONDS: Final = 10.0
+"""So long after its last work an operator does not count as idle yet."""
 
 
 class Stopped(Exception):
@@ -79,6 +81,7 @@ class Operator:
                 config.lease.duration, config.lease.renew_deadline, config.lease.retry_period
             ),
             metrics=metrics,
+            busy=self._is_at_work,
         )
         # All but the elector write only while this process leads, repetitions included.
         client = client.fenced(self._demand_leadership)
@@ -201,6 +204,10 @@ class Operator:
 
         for phase in RunPhase:
             self._metrics.runs.labels(phase.value).set_function(count(phase.value))
+
+    def _is_at_work(self) -> bool:
+        """Whether a worker had something to do a short while ago."""
+        return min(queue.quiet_for() for queue in (self._queue, self._writes)) < QUIET_SECONDS
 
     def _pod_changed(self, old: PodRecord | None, new: PodRecord | None) -> None:
         run = self._pod_index.update(old, new)
