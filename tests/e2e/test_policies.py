@@ -185,12 +185,13 @@ async def image_does_not_exist(place: Place, run: str) -> None:
     """It waits in words, and fails with the same words when its clock has run out."""
     job = script("true")
     job["with"]["image"] = f"{IMAGE}-of-nobody"
-    policy = {"timeouts": {"startingMinutes": 0.2}, "infraRetries": 0}
+    policy = {"timeouts": {"startingMinutes": 0.2}, "infraRetries": 2}
     await place.cluster.start(run, {"job": job}, policy=policy)
     message = await place.cluster.waiting(run, "job", "ImagePullFailed")
     assert "of-nobody" in message
     record = await ended(place, run, "Failed")
-    assert (record["attempt"], record["reason"]) == (1, "StartingTooLong")
+    # No further attempt would get it: none is made.
+    assert (record["attempt"], record["reason"]) == (1, "ImageUnavailable")
     assert "policy.timeouts.startingMinutes" in record["message"]
     assert "the image cannot be pulled" in record["message"]
     told = await gradient(place, "why", run)
