@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gradient_operator.config import OperatorConfig
+from gradient_operator.controllers import run_writer
 from gradient_operator.controllers.records import project_run
 from gradient_operator.controllers.run import RunController
 from gradient_operator.controllers.run_apply import NotLeading
@@ -132,6 +133,17 @@ async def test_in_a_crowd_news_waits_longer_but_an_end_does_not(scene):
     scene.writer.ask(RUN, scene.state)
     assert scene.queue.depth == 0
     scene.go(RunPhase.SUCCEEDED)
+    scene.writer.ask(RUN, scene.state)
+    assert await scene.queue.get() == STATUS
+
+
+async def test_a_wide_run_is_written_less_often_in_proportion(scene, monkeypatch):
+    monkeypatch.setattr(run_writer, "WIDE", 1)  # two jobs are twice as many
+    scene.go(RunPhase.RUNNING, a=JobPhase.RUNNING)
+    scene.state.written_at = time.monotonic() - 1.5 * PAUSE
+    scene.writer.ask(RUN, scene.state)
+    assert scene.queue.depth == 0
+    scene.state.written_at = time.monotonic() - 2 * PAUSE
     scene.writer.ask(RUN, scene.state)
     assert await scene.queue.get() == STATUS
 

@@ -137,6 +137,18 @@ async def test_one_object_cannot_say_more_than_its_share(api, recorder, metrics,
     assert dropped(metrics) == {"object_rate": 15}
 
 
+async def test_what_goes_well_does_not_keep_a_warning_out(client, metrics):
+    limits = EventLimits(burst=20, rate=0.1, normal_burst=10, normal_rate=0.1)
+    made = EventRecorder(client, component="c", instance="i", metrics=metrics, limits=limits)
+    pods = [ObjectReference("v1", "Pod", f"p{number}") for number in range(30)]
+    for pod in pods:
+        made.record(pod, type="Normal", reason="Job", note="")
+    assert dropped(metrics) == {"rate": 20}
+    for pod in pods[:10]:
+        made.record(pod, type="Warning", reason="Job", note="")
+    assert dropped(metrics) == {"rate": 20}
+
+
 async def test_all_objects_together_cannot_say_more_than_the_limit(client, metrics):
     made = EventRecorder(
         client, component="c", instance="i", metrics=metrics, limits=EventLimits(burst=10, rate=0.1)

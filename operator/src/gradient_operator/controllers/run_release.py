@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 QUIET: Final = 0.25
 """Seconds without other work after which the operator has nothing better to do."""
-PATIENCE: Final = 15.0
+PATIENCE: Final = 30.0
 """Seconds that a finished Pod waits at most while there is other work."""
 AT_ONCE: Final = 4
 RETRY: Final = 5.0

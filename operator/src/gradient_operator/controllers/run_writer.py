@@ -1,8 +1,8 @@
 """Writes the statuses of runs, beside the way from one job to the next.
 
 A look at a run says that there is something to write; a worker of another queue writes it: the end
-of a run at once, everything else at most once a second, each time what is true by then. The status
-is the ledger: nothing that it must hold first (pins, volumes) waits for this.
+of a run at once, everything else once a second or less often, each time what is true by then. The
+status is the ledger: nothing that it must hold first (pins, volumes) waits for this.
 """
 
 import time
@@ -22,10 +22,12 @@ from gradient_operator.kube.statuses import latest, patch_status
 
 PAUSE: Final = 1.0
 """Seconds between two writes of one run's status, except for its end."""
+WIDE: Final = 400
+"""Jobs above which it is written less often in proportion: the API server reads all of it anew."""
 FIRST_PAUSE: Final = 0.5
 """Seconds that a new run's first write waits: a run of one short job then needs only one."""
 
-RATE: Final = 20.0
+RATE: Final = 10.0
 """Statuses of all runs, ends apart, that are written in a second: in a crowd each waits longer."""
 LONGEST: Final = 30.0
 """Seconds that news waits at most, however large the crowd is."""
@@ -56,9 +58,10 @@ class StatusWriter:
             self._queue.add(key, urgent=True)
             return
         now, crowd = time.monotonic(), min(self._queue.delayed / RATE, LONGEST)
+        pause = PAUSE * max(1.0, len(state.workflow.jobs) / WIDE)
         if state.written_at == float("-inf"):
-            state.written_at = now - PAUSE + FIRST_PAUSE
-        due = max(state.written_at + PAUSE, now + crowd if crowd > PAUSE else now)
+            state.written_at = now - pause + FIRST_PAUSE
+        due = max(state.written_at + pause, now + crowd if crowd > PAUSE else now)
         self._queue.add_after(key, due - now)
 
     async def reconcile(self, key: Key) -> None:

@@ -80,12 +80,17 @@ class _Series:
 
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """Events at once and per second: of one object (as client-go: 25), and of all."""
+    """Events at once and per second: of one object (as client-go: 25), of all, and normal ones.
+
+    That a thousand jobs went well must neither keep a warning out nor cost as much as the jobs.
+    """
 
     object_burst: int = 25
     object_rate: float = 0.2
     burst: int = 200
     rate: float = 20.0
+    normal_burst: int = 100
+    normal_rate: float = 5.0
 
 
 class EventRecorder:
@@ -110,6 +115,9 @@ class EventRecorder:
         self._queue: KeyedQueue[_Saying] = KeyedQueue(first_delay=0.5)
         self._series: OrderedDict[_Saying, _Series] = OrderedDict()
         self._all = TokenBucket(rate=self._limits.rate, burst=self._limits.burst, clock=clock)
+        self._normal = TokenBucket(
+            rate=self._limits.normal_rate, burst=self._limits.normal_burst, clock=clock
+        )
         self._buckets: OrderedDict[ObjectReference, TokenBucket] = OrderedDict()
 
     def record(
@@ -127,7 +135,7 @@ class EventRecorder:
             self._repeat(saying, series)
         elif not self._bucket(regarding).try_take():
             self._drop("object_rate")
-        elif not self._all.try_take():
+        elif (type == "Normal" and not self._normal.try_take()) or not self._all.try_take():
             self._drop("rate")
         elif self._queue.depth >= MAX_WAITING:
             self._drop("queue_full")
