@@ -195,7 +195,7 @@ async def image_does_not_exist(place: Place, run: str) -> None:
     assert "policy.timeouts.startingMinutes" in record["message"]
     assert "the image cannot be pulled" in record["message"]
     told = await gradient(place, "why", run)
-    assert "Failed first: job job, attempt 1: StartingTooLong" in told
+    assert "Failed first: job job, attempt 1: ImageUnavailable" in told
     assert "of-nobody" in told
 
 
