@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tests.bench.arena import Arena
     from tests.bench.operator_process import OperatorProcess
 
-_JOB_SECONDS: Final = 1_700_000_000.0
-"""When the jobs of the past ran, in seconds since the epoch."""
+_AGO_SECONDS: Final = 3_600.0
+"""How long ago the runs of the past ended: not so long that the operator deletes them by age."""
 
 
 async def _finished(arena: Arena, number: int) -> None:
@@ -35,7 +35,7 @@ async def _finished(arena: Arena, number: int) -> None:
 
 
 async def _make_finished(arena: Arena, run: dict[str, Any]) -> None:
-    name, then = run["metadata"]["name"], format_time(_JOB_SECONDS)
+    name, then = run["metadata"]["name"], format_time(time.time() - _AGO_SECONDS)
     await arena.client.create(RUNS, run, brief=True)
     status = {
         "observedGeneration": 1,
