@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
-SETTLE_SECONDS: Final = 30.0
+SETTLE_SECONDS: Final = 90.0
 _POLL: Final = 0.25
 _PREFIX: Final = "gradient_operator_"
 PATIENT: Final[Mapping[str, float]] = {"duration": 90, "renewDeadline": 60}
