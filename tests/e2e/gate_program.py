@@ -47,7 +47,8 @@ async def forward(port, reader, writer, *, body):
         while data := await reader.read(65_536):
             passed += len(data)
             if body and passed > SMALL:
-                await until(lambda: mode(port) != "hold")
+                # Nothing but "open" lets go what was held: "down" finds it still here to cut.
+                await until(lambda: mode(port) == "open")
             if not body:
                 READ[port] += len(data)
             writer.write(data)
