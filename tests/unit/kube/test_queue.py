@@ -138,6 +138,25 @@ async def test_a_delayed_key_comes_in_its_time_and_the_earliest_wish_counts():
     queue.close()
 
 
+@pytest.mark.looptime
+async def test_a_wish_unless_sooner_is_forgotten_once_a_look_has_begun():
+    loop = asyncio.get_running_loop()
+    queue = KeyedQueue(clock=loop.time)
+    queue.add_after("a", 1, unless_sooner=True)
+    queue.add_after("a", 5)
+    queue.add("a")
+    assert await queue.get() == "a"
+    assert queue.delayed == 1
+    queue.add_after("a", 2, unless_sooner=True)  # what this look may have missed
+    queue.done("a")
+    times = []
+    for _ in range(2):
+        queue.done(await queue.get())
+        times.append(loop.time())
+    assert [time - times[0] for time in times] == [0, pytest.approx(3)]
+    queue.close()
+
+
 async def test_failures_of_a_key_wait_longer_each_time_until_they_are_forgotten():
     delays = []
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from gradient_operator.controllers import (
@@ -89,6 +90,13 @@ class RunController:
     def active(self) -> list[Key]:
         """All runs under way, for when a definition changed that any of them may wait for."""
         return list(self._states)
+
+    def wrote(self, old: RunView | None, new: RunView | None) -> bool:
+        """Whether a change of a run is but the status that was written here: no reason to look."""
+        if old is None or new is None or new.final or replace(new, phase=old.phase) != old:
+            return False
+        state = self._states.get(Key("run", new.namespace, new.name))
+        return state is not None and state.identity.uid == new.uid
 
     def ended(self, view: RunView, phase: RunPhase) -> None:
         """Tell of the end of a run, once the cache knows it: a write may be done and not heard of.

@@ -73,7 +73,6 @@ async def begin(services: Services, view: RunView) -> RunState:
         suspension=load_suspension(status),
         ceilings=services.config.policy_of(view.namespace).timeouts,
         written=dict(status),
-        recorded=resumed,
     )
     state.claim_users = claim_users(workflow, state.volumes)
     choose_volumes(services, state)

@@ -92,8 +92,6 @@ class RunState:
     """Held while it is written: what was written before must be known by then."""
     version: str = ""
     """The run's version that the last write of its status was answered with."""
-    recorded: bool = False
-    """Whether a status was ever written."""
     planned: int = 0
     """The generation of the run that the last plan was made of."""
     gave_way: bool = False

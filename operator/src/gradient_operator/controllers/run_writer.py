@@ -62,7 +62,7 @@ class StatusWriter:
         if state.written_at == float("-inf"):
             state.written_at = now - pause + FIRST_PAUSE
         due = max(state.written_at + pause, now + crowd if crowd > PAUSE else now)
-        self._queue.add_after(key, due - now)
+        self._queue.add_after(key, due - now, unless_sooner=True)
 
     async def reconcile(self, key: Key) -> None:
         """Write what a run's status lacks, and let the Pods go whose results it holds then.
@@ -95,7 +95,7 @@ class StatusWriter:
             if not patch:
                 return
             await self._patch(view, patch, state=state, version=version)
-            state.written, state.written_at, state.recorded = status, time.monotonic(), True
+            state.written, state.written_at = status, time.monotonic()
 
     async def patch(self, view: RunView, patch: Mapping[str, Any]) -> None:
         """Merge into the status of a run that has no state.

@@ -60,6 +60,7 @@ class KeyedQueue(Generic[K]):
         self._working: dict[K, float] = {}
         self._failures: dict[K, int] = {}
         self._due: dict[K, float] = {}
+        self._due_unless_sooner: dict[K, float] = {}
         self._delayed: list[tuple[float, int, K]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._order = itertools.count()
@@ -82,8 +83,8 @@ class KeyedQueue(Generic[K]):
 
     @property
     def delayed(self) -> int:
-        """How many keys are to be added later."""
-        return len(self._due)
+        """How many wishes for a look later there are."""
+        return len(self._due) + len(self._due_unless_sooner)
 
     def oldest_age(self) -> float:
         """Seconds for which the longest waiting key has waited; 0 when none waits."""
@@ -113,16 +114,20 @@ class KeyedQueue(Generic[K]):
             self._since[key] = self._clock()
             self._meter.added()
 
-    def add_after(self, key: K, seconds: float) -> None:
-        """Ask for a look in `seconds`; of several such wishes for a key the earliest counts."""
+    def add_after(self, key: K, seconds: float, *, unless_sooner: bool = False) -> None:
+        """Ask for a look in `seconds`; of several such wishes for a key the earliest counts.
+
+        `unless_sooner`: a look that begins before then is as good, and the wish is forgotten.
+        """
         if self._closed:
             return
         if seconds <= 0:
             self.add(key)
             return
         due = self._clock() + seconds
-        if due < self._due.get(key, float("inf")):
-            self._due[key] = due
+        wishes = self._due_unless_sooner if unless_sooner else self._due
+        if due < wishes.get(key, float("inf")):
+            wishes[key] = due
             heapq.heappush(self._delayed, (due, next(self._order), key))
             self._arm()
 
@@ -196,6 +201,7 @@ class KeyedQueue(Generic[K]):
                 key = lane.popleft()
                 if self._waiting.get(key) is urgent:
                     del self._waiting[key]
+                    self._due_unless_sooner.pop(key, None)
                     self._working[key] = now = self._clock()
                     self._meter.started(now - self._since.pop(key))
                     return key
@@ -221,9 +227,10 @@ class KeyedQueue(Generic[K]):
         now = self._clock()
         while self._delayed and self._delayed[0][0] <= now:
             due, _, key = heapq.heappop(self._delayed)
-            if self._due.get(key) == due:  # otherwise an earlier wish has replaced this one
-                del self._due[key]
-                self.add(key)
+            for wishes in (self._due, self._due_unless_sooner):
+                if wishes.get(key) == due:  # otherwise an earlier wish has replaced this one
+                    del wishes[key]
+                    self.add(key)
         self._arm()
 
     def _unfinished(self) -> tuple[float, float]:
