@@ -30,6 +30,8 @@ class TokenService:
     tokens: set[str] = field(default_factory=lambda: {"token"})
     longest: int = 3_600
     """Seconds that the role allows."""
+    refusal: tuple[str, str] = ("InvalidIdentityToken", "not &lt;ours&gt;")
+    """Code and message for other tokens and roles."""
     status: int = 200
     """Answer everything so, unless it is 200."""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -67,7 +69,8 @@ class TokenService:
         if self.status != 200:
             return self.status, "in trouble"
         if form["WebIdentityToken"] not in self.tokens or form["RoleArn"] != self.role:
-            return 400, REFUSAL.format(code="InvalidIdentityToken", message="not &lt;ours&gt;")
+            code, message = self.refusal
+            return 400, REFUSAL.format(code=code, message=message)
         seconds = int(form["DurationSeconds"])
         if seconds > self.longest:
             message = "The requested DurationSeconds exceeds the MaxSessionDuration of this role."

@@ -15,9 +15,8 @@ import pytest
 
 from gradient_operator.kube.resources import PODS
 from tests.e2e.cluster import IMAGE, Cluster, Seen, script
+from tests.token_issuer import AUDIENCE, ROLE, trusting
 
-AUDIENCE = "gradient-storage"
-ROLE = "arn:aws:iam::role/datasets"
 TRUSTED = "datasets"
 """The service account that the role trusts."""
 SERVER = "storage"
@@ -49,7 +48,11 @@ async def start(cluster: Cluster) -> None:
     found = await asyncio.to_thread(
         cluster.kubectl, "get", "--raw", "/.well-known/openid-configuration"
     )
-    settings = iam(json.loads(found.stdout)["issuer"], cluster.namespace)
+    settings = trusting(
+        json.loads(found.stdout)["issuer"],
+        keys=f"http://127.0.0.1:{KEYS_PORT}/",
+        account=f"system:serviceaccount:{cluster.namespace}:{TRUSTED}",
+    )
     items = [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": TRUSTED}},
         *server(settings),
@@ -116,47 +119,6 @@ def provider(namespace: str, name: str, **identity: str) -> Seen:
         "kind": "GradientStorageProvider",
         "metadata": {"name": name},
         "spec": {"endpoint": address, "bucket": "datasets", "webIdentity": {**common, **identity}},
-    }
-
-
-def iam(issuer: str, namespace: str) -> dict[str, Any]:
-    """Whose tokens are good, and for what, in the form of SeaweedFS."""
-    allowed = {
-        "Effect": "Allow",
-        "Action": ["s3:*"],
-        "Resource": ["arn:aws:s3:::datasets", "arn:aws:s3:::datasets/*"],
-    }
-    trusted = {
-        "Effect": "Allow",
-        "Principal": {"Federated": "cluster"},
-        "Action": ["sts:AssumeRoleWithWebIdentity"],
-        "Condition": {"StringEquals": {"oidc:sub": f"system:serviceaccount:{namespace}:{TRUSTED}"}},
-    }
-    tokens = {
-        "issuer": issuer,
-        "clientId": AUDIENCE,
-        "jwksUri": f"http://127.0.0.1:{KEYS_PORT}/",
-    }
-    return {
-        "sts": {
-            "tokenDuration": "1h",
-            "maxSessionLength": "12h",
-            "issuer": "seaweedfs",
-            "signingKey": "bm90IGEgc2VjcmV0OiBvbmUgdGVzdCdzIHNlcnZlcg==",
-        },
-        "providers": [{"name": "cluster", "type": "oidc", "enabled": True, "config": tokens}],
-        "policy": {"defaultEffect": "Deny", "storeType": "memory"},
-        "policies": [
-            {"name": "datasets", "document": {"Version": "2012-10-17", "Statement": [allowed]}}
-        ],
-        "roles": [
-            {
-                "roleName": "datasets",
-                "roleArn": ROLE,
-                "attachedPolicies": ["datasets"],
-                "trustPolicy": {"Version": "2012-10-17", "Statement": [trusted]},
-            }
-        ],
     }
 
 

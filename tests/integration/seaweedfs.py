@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -72,8 +72,11 @@ def seaweedfs() -> Iterator[S3Server]:
 
 
 @contextmanager
-def running() -> Iterator[S3Server]:
-    """Start SeaweedFS on free ports of the loopback device and stop it at the end."""
+def running(trusted: dict[str, Any] | None = None) -> Iterator[S3Server]:
+    """Start SeaweedFS on free ports of the loopback device and stop it at the end.
+
+    `trusted` says whose web identities it trusts, see `tests/token_issuer.py`.
+    """
     program = Path(sysconfig.get_path("scripts")) / "weed"
     found = str(program) if program.exists() else shutil.which("weed")
     if found is None:
@@ -83,7 +86,7 @@ def running() -> Iterator[S3Server]:
         ports = _free_ports(10)
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                _command(found, folder, ports),
+                _command(found, folder, ports) + _token_service(folder, trusted),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"GOMEMLIMIT": "600MiB"},
@@ -154,6 +157,14 @@ def _command(program: str, folder: Path, ports: list[int]) -> list[str]:
         "volume.max": 0,
     }
     return [program, "server", *(f"-{key}={value}" for key, value in flags.items())]
+
+
+def _token_service(folder: Path, trusted: dict[str, Any] | None) -> list[str]:
+    if trusted is None:
+        return []
+    config = folder / "trusted.json"
+    config.write_text(json.dumps(trusted))
+    return ["-s3.iam=true", f"-s3.iam.config={config}"]
 
 
 def _free_ports(count: int) -> list[int]:

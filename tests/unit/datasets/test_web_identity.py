@@ -93,6 +93,29 @@ def test_who_is_not_trusted_is_told_why(service: TokenService, identity: WebIden
     assert "token\n" not in str(keys.failure)
 
 
+def test_a_token_that_has_ended_is_named_and_read_anew(
+    service: TokenService, identity: WebIdentity
+) -> None:
+    service.tokens = {"renewed"}
+    service.refusal = ("ExpiredTokenException", "token is expired")
+    keys = WebIdentityKeys(identity)
+    with pytest.raises(StorageRefusedError, match=f"{identity.token_file} has ended") as caught:
+        keys()
+    assert caught.value.reason == "IdentityExpired"
+    identity.token_file.write_text("renewed")
+    assert keys()["access_key_id"] == "access"
+
+
+def test_a_service_that_cannot_ask_the_issuer_is_in_trouble(
+    service: TokenService, identity: WebIdentity
+) -> None:
+    service.tokens.clear()
+    message = "Couldn't retrieve verification key from your identity provider"
+    service.refusal = ("InvalidIdentityToken", message)
+    with pytest.raises(StorageUnavailableError, match="in trouble"):
+        WebIdentityKeys(identity)()
+
+
 def test_a_service_in_trouble_is_asked_again_later(
     service: TokenService, identity: WebIdentity
 ) -> None:

@@ -343,6 +343,17 @@ def test_inputs_that_cannot_be_fetched_fail_by_their_exit_code(code, kind):
     assert outcome.failure.message == text
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    {"IdentityRefused": FailureClass.IDENTITY, "IdentityExpired": FailureClass.STORAGE}.items(),
+)
+def test_a_new_attempt_helps_an_identity_that_has_ended_and_no_other(reason, kind):
+    pod = make_pod(phase="Failed", fetch=ended(77))
+    outcome = judge(pod, UploadResult(error="No.", reason=reason))
+    assert isinstance(outcome, Broken)
+    assert (outcome.failure.kind, outcome.failure.reason) == (kind, reason)
+
+
 def test_only_the_users_exit_code_is_reported_as_such():
     assert judge(failed_pod(code=3), None).failure.exit_code == 3
     assert judge(make_pod(phase="Failed", fetch=ended(66)), None).failure.exit_code is None

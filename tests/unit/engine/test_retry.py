@@ -8,7 +8,12 @@ from gradient_operator.engine.retry import Facts, after_failure
 
 OWN = {FailureClass.USER, FailureClass.OUT_OF_MEMORY, FailureClass.TIMEOUT}
 FACTS = Facts(job="train", memory="2Gi")
-HOPELESS = {FailureClass.DATA, FailureClass.IMAGE, FailureClass.WAITING}
+HOPELESS = {
+    FailureClass.DATA,
+    FailureClass.IDENTITY,
+    FailureClass.IMAGE,
+    FailureClass.WAITING,
+}
 INFRA = set(FailureClass) - OWN - HOPELESS
 
 

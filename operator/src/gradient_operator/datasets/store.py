@@ -269,8 +269,8 @@ class BlobStore:
     def ensure_format(self) -> None:
         """Write the layout's marker if it is missing, and refuse another layout.
 
-        A missing bucket is no obstacle yet: SeaweedFS makes it with its first object. Other servers
-        refuse the write.
+        A missing bucket is no obstacle yet: SeaweedFS makes it with its first object, for who may.
+        Otherwise the write is refused, for one reason or another: what is told is the cause.
 
         Raises:
             StorageRefusedError: the bucket holds a layout that this program does not know, or
@@ -278,10 +278,14 @@ class BlobStore:
         """
         try:
             present = self.check_format()
-        except StorageRefusedError as refused:
-            if refused.reason != "BucketMissing":
+        except StorageRefusedError as missing:
+            if missing.reason != "BucketMissing":
                 raise
-            present = False
+            try:
+                self.add(FORMAT_KEY, format_body())
+            except StorageRefusedError:
+                raise missing from None
+            return
         if not present:
             self.add(FORMAT_KEY, format_body())
 

@@ -40,6 +40,10 @@ REQUEST_SECONDS: Final = 20.0
 _LARGEST_ANSWER: Final = 64 * 1024
 _LONGEST_TOKEN: Final = 64 * 1024
 _SERVER_ERROR: Final = 500
+_TROUBLE: Final = {"IDPCommunicationError", "Throttling"}
+_NO_KEYS: Final = "retrieve verification key"
+"""Of an InvalidIdentityToken whose issuer Amazon's service could not ask: it passes."""
+_EXPIRED: Final = {"ExpiredToken", "ExpiredTokenException"}
 
 
 class WebIdentityKeys:
@@ -127,8 +131,15 @@ class WebIdentityKeys:
             return _TooLong()
         place = f"{self._identity.endpoint} for role {self._identity.role}"
         told = f"{code or error.code}{f': {message[:200]}' if message else ''}".rstrip(".")
-        if error.code >= _SERVER_ERROR or code in {"IDPCommunicationError", "Throttling"}:
+        if error.code >= _SERVER_ERROR or code in _TROUBLE or _NO_KEYS in message:
             return StorageUnavailableError(f"The token service {place} is in trouble ({told}).")
+        if code in _EXPIRED:
+            return StorageRefusedError(
+                f"The token service {place} says that the token in {self._identity.token_file} has "
+                f"ended ({told}): synchronise the clocks of node and service, and let the role's "
+                "sessions last as long as an upload may.",
+                reason="IdentityExpired",
+            )
         return StorageRefusedError(
             f"The token service {place} refused the identity ({told}): the role must trust this "
             "cluster's issuer, the service account and the audience of the token.",

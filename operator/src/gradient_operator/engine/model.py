@@ -77,6 +77,7 @@ class FailureClass(StrEnum):
     IMAGE_PULL = "image-pull"
     NOT_STARTED = "not-started"
     STORAGE = "storage"
+    IDENTITY = "identity"
     UPLOAD = "upload"
     LOST = "lost"
 

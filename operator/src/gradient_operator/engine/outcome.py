@@ -123,6 +123,8 @@ def _helper_failed(helper: str, container: ContainerRecord, result: UploadResult
     kind, reason = _classify(code, uploading=helper == "uploader")
     if result is not None and result.reason:
         reason = result.reason
+    if reason == "IdentityRefused":
+        kind = FailureClass.IDENTITY
     return Failure(kind, reason, text)
 
 

@@ -2,8 +2,9 @@
 
 `retries` of the job, else `policy.retries`, is for its own failures (its exit code, too long, out
 of memory unless `policy.outOfMemory` has a budget for that), `policy.infraRetries` for those of the
-cluster and the storage. What stays wrong is never retried: data, an image that does not exist. What
-was used up stands in the ledger, so that a restart of the operator changes nothing.
+cluster and the storage. What stays wrong is never retried: data, an image that does not exist, an
+identity that the storage does not trust. What was used up stands in the ledger, so that a restart
+of the operator changes nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,9 @@ from gradient_operator.engine.job_policy import memory_of, retry_of
 from gradient_operator.engine.model import Failure, FailureClass, JobPhase, JobRecord
 
 _OWN: Final = frozenset({FailureClass.USER, FailureClass.OUT_OF_MEMORY, FailureClass.TIMEOUT})
-_NEVER: Final = frozenset({FailureClass.DATA, FailureClass.IMAGE, FailureClass.WAITING})
+_NEVER: Final = frozenset(
+    {FailureClass.DATA, FailureClass.IDENTITY, FailureClass.IMAGE, FailureClass.WAITING}
+)
 _INFRA_DELAYS: Final = RetryPolicy(delay_seconds=5)
 
 
