@@ -177,7 +177,7 @@ async def _clear(scene: Arena) -> None:
         await scene.clean()
         await scene.client.delete(NAMESPACES, name=scene.namespace)
     except NotFound:
-        pass
+        pass  # somebody was faster: what is cleaned up goes with the namespace
     finally:
         for name in (scene.namespace, scene.manual_type):
             with suppress(NotFound):

@@ -122,7 +122,7 @@ class Cluster:
                                     if holds(item):
                                         return item
                     except (Gone, Unreachable):
-                        continue
+                        continue  # it is listed anew, until the time is over
         except TimeoutError:
             shown = json.dumps(last.get("status", {}), indent=1)
             raise AssertionError(f"{resource.plural} {name} after {seconds} s: {shown}") from None

@@ -54,7 +54,7 @@ async def forward(port, reader, writer, *, body):
             writer.write(data)
             await writer.drain()
     except OSError:
-        pass
+        pass  # one end is gone, or `down` has cut it: the other end hears of it by the close
     finally:
         writer.close()
 

@@ -46,7 +46,7 @@ def _in_group(name: str) -> Iterator[int]:
                 if name in (folder / "cgroup").read_text():
                     yield int(folder.name)
             except OSError:
-                continue
+                continue  # it has ended since it was listed
 
 
 def send(pod: Seen, container: str, number: signal.Signals) -> None:
@@ -55,7 +55,7 @@ def send(pod: Seen, container: str, number: signal.Signals) -> None:
         try:
             os.kill(process, number)
         except ProcessLookupError:
-            continue
+            continue  # it has ended since it was listed
 
 
 def require_local(name: str) -> Node:

@@ -274,4 +274,5 @@ SCENARIOS: list[Scenario] = [
 
 @each(SCENARIOS)
 async def test_when(under_way: UnderWay, scenario: Scenario) -> None:
+    """The scenario asserts by itself what came of it; what failed in it fails here."""
     await under_way[scenario]

@@ -13,8 +13,8 @@ NOT_ROOT = "localhost/gradient/seaweedfs:dev"
 """An image whose user is 65532; it has busybox."""
 KEYS = "/var/run/gradient/storage"
 # What is looked for is written so that this text, which is in the container itself, does not match;
-# the key comes in backwards for the same reason. `/proc/PID/root` is the file system of a process,
-# seen from inside the Pod.
+# the key comes in backwards for the same reason. The link `root` of a process in /proc is its file
+# system, seen from inside the Pod.
 LOOKS = r"""
 echo "$YEK" | rev >/outputs/pattern
 lines() { wc -l | tr -d ' '; }
@@ -26,7 +26,8 @@ echo "uid=$(id -u)"
 echo "others=$(words /proc/[0-9]*/cmdline | grep -c 'gradient-helpe[r]')"
 echo "environments=$(words /proc/[0-9]*/environ | grep -c 'GRADIENT_STORAG[E]')"
 echo "environment=$(env | grep -cF -f /outputs/pattern)"
-echo "roots=$(ls -d /proc/[0-9]*/root/var/run/gradient* 2>/dev/null | lines)"
+inside() { for one in /proc/*; do (cd "$one/root" && ls -d var/run/gradient*); done 2>/dev/null; }
+echo "roots=$(inside | lines)"
 echo "mounts=$(grep -cE 'gradient/storag[e]|serviceaccoun[t]|secre[t]' /proc/self/mountinfo)"
 echo "folders=$(ls -d /var/run/gradient* /run/gradient* /var/run/secrets 2>/dev/null | lines)"
 echo "files=$(files | xargs -0 grep -slF -f /outputs/pattern | lines)"

@@ -47,7 +47,7 @@ def pid_of(container: str) -> int | None:
             cgroup = (folder / "cgroup").read_text()
             command = (folder / "cmdline").read_bytes()
         except OSError:
-            continue
+            continue  # it has ended since it was listed
         if container in cgroup and b"gradient-operator" in command:
             return int(folder.name)
     return None

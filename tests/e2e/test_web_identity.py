@@ -77,7 +77,7 @@ async def start(cluster: Cluster) -> None:
 
 async def begin(cluster: Cluster, name: str, jobs: dict[str, Any]) -> None:
     """A run with the provider of its name."""
-    await cluster.start(name, jobs, policy={"datasets": {"provider": name}, "infraRetries": 0})
+    await cluster.start(name, jobs, policy={"datasets": {"provider": name}})
 
 
 async def test_helpers_upload_and_fetch_with_keys_for_their_token(shared: Cluster) -> None:
@@ -98,8 +98,9 @@ async def test_whom_the_role_does_not_trust_is_told_what_it_must_trust(
     shared: Cluster, run: str
 ) -> None:
     status = await shared.ended(run, seconds=240)
-    message = status["jobs"]["make"]["message"]
+    job, message = status["jobs"]["make"], status["jobs"]["make"]["message"]
     assert status["phase"] == "Failed"
+    assert (job["attempt"], job["reason"]) == (1, "IdentityRefused"), "no attempt would be trusted"
     assert "refused the identity" in message
     assert "must trust this cluster's issuer, the service account and the audience" in message
 

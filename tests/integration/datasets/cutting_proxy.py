@@ -97,7 +97,7 @@ class CuttingProxy:
                     closed.remove(target)  # by the thread that hears the client close its side
                     return
         except OSError:
-            pass
+            pass  # the other end, or a cut, has closed it
         finally:
             for item in closed:
                 with contextlib.suppress(OSError):

@@ -275,7 +275,7 @@ class FaultProxy:
                     await response.write(line[: len(line) // 2])
                     return _reset(request, response)
                 if kind == "silent":
-                    await asyncio.sleep(3600)
+                    await asyncio.Event().wait()  # for ever: until its client, or `cut`, ends it
                 await response.write(line)
         except asyncio.CancelledError:
             return _reset(request, response)

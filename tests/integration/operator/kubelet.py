@@ -7,6 +7,8 @@ from typing import Any
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import PODS
+from tests.builders import WorkflowBuilder, make_workflow
+from tests.integration.operator.team import Team
 from tests.waiting import eventually
 
 Pod = dict[str, Any]
@@ -154,6 +156,15 @@ class Kubelet:
         except NotFound:
             return
 
+    async def later(self) -> None:
+        """Wait until another second has begun: times of Pods are whole seconds."""
+        before = now()
+
+        async def ask() -> None:
+            assert now() != before
+
+        await eventually(ask)
+
     async def released(self, pod: Pod) -> None:
         """Wait until the operator does not keep the object any more, which is still there."""
         name = pod["metadata"]["name"]
@@ -182,6 +193,17 @@ class Kubelet:
             namespace=self.namespace,
             subresource="status",
         )
+
+
+async def running(
+    team: Team, kubelet: Kubelet, builder: WorkflowBuilder | None = None
+) -> tuple[str, Pod]:
+    """Start a run and its job `a`, its only one if not said otherwise, until it is `Running`."""
+    run = await team.start(builder or make_workflow().job("a").on(MACHINE))
+    pod = await kubelet.pod("a")
+    await kubelet.start(pod)
+    await team.job(run, "a", phase="Running")
+    return run, pod
 
 
 LABEL = "gradient.run/attempt"

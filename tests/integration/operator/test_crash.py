@@ -1,11 +1,9 @@
 """The operator dies without warning, at many moments; afterwards nothing has run twice."""
 
-import asyncio
-
 import pytest
 
 from tests.builders import make_workflow
-from tests.integration.operator.kubelet import MACHINE
+from tests.integration.operator.kubelet import MACHINE, running
 from tests.waiting import eventually
 
 WIDTH = 10
@@ -74,14 +72,10 @@ async def test_what_happened_meanwhile_is_seen_afterwards(operator, team, kubele
 
 
 async def test_a_pod_deleted_meanwhile_keeps_its_result(operator, team, kubelet):
-    run = await team.start(make_workflow().job("a").on(MACHINE))
-    pod = await kubelet.pod("a")
-    await kubelet.start(pod)
-    await team.job(run, "a", phase="Running")
+    run, pod = await running(team, kubelet)
     operator.kill()
     await kubelet.end(pod, 0)
-    # Times are whole seconds: an end in the second of the deletion would be taken for its work.
-    await asyncio.sleep(1)
+    await kubelet.later()  # an end in the second of the deletion would be taken for its work
     await kubelet.remove(pod)
     assert len(await kubelet.pods("a")) == 1, "the finalizer keeps it"
     operator.start()
@@ -120,10 +114,7 @@ async def test_a_workflow_applied_meanwhile_starts_one_run(operator, team):
 
 
 async def test_a_cancel_meanwhile_is_obeyed(operator, team, kubelet):
-    run = await team.start(make_workflow().job("a").on(MACHINE))
-    pod = await kubelet.pod("a")
-    await kubelet.start(pod)
-    await team.job(run, "a", phase="Running")
+    run, pod = await running(team, kubelet)
     operator.kill()
     await team.cancel(run)
     operator.start()

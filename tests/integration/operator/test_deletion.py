@@ -1,16 +1,8 @@
 """Runs and Pods that are deleted: nothing is left behind, nothing hangs."""
 
 from tests.builders import make_workflow
-from tests.integration.operator.kubelet import MACHINE
+from tests.integration.operator.kubelet import MACHINE, running
 from tests.waiting import eventually
-
-
-async def running(team, kubelet):
-    run = await team.start(make_workflow().job("a").on(MACHINE))
-    pod = await kubelet.pod("a")
-    await kubelet.start(pod)
-    await team.job(run, "a", phase="Running")
-    return run, pod
 
 
 async def test_a_deleted_run_takes_its_pods_along(operator, team, kubelet):

@@ -11,7 +11,7 @@ import pytest
 from gradient_operator.controllers.run_apply import AT_ONCE
 from tests.builders import make_workflow
 from tests.integration.kube.fault_proxy import KINDS, FaultProxy, Plan
-from tests.integration.operator.kubelet import MACHINE
+from tests.integration.operator.kubelet import MACHINE, running
 from tests.integration.operator.process import OperatorProcess
 from tests.waiting import eventually
 
@@ -164,10 +164,9 @@ async def ends_cancelled(team, kubelet, run):
 async def test_a_workflow_that_is_applied_after_a_watch_of_kopf_failed_is_run(
     operator, proxy, team, kubelet, answer
 ):
-    run = await team.start(make_workflow().job("a").on(MACHINE).job("b").needs("a"))
-    pod = await kubelet.pod("a")
-    await kubelet.start(pod)
-    await team.job(run, "a", phase="Running")
+    run, pod = await running(
+        team, kubelet, make_workflow().job("a").on(MACHINE).job("b").needs("a")
+    )
     answered = []
 
     def draw(request):
@@ -205,10 +204,7 @@ async def test_an_outage_longer_than_the_lease_changes_nothing(
     try:
         await operator.ready()
         builder = make_workflow().job("a").on(MACHINE).job("b").needs("a")
-        run = await team.start(builder)
-        pod = await kubelet.pod("a")
-        await kubelet.start(pod)
-        await team.job(run, "a", phase="Running")
+        run, pod = await running(team, kubelet, builder)
         proxy.outage = True
         proxy.cut()
         await kubelet.end(pod)
@@ -285,10 +281,9 @@ async def test_a_deposed_leader_writes_nothing_when_it_wakes(
             await first.ready()
             second.start()
             await second.says("listening")
-            run = await team.start(make_workflow().job("a").on(MACHINE).job("b").needs("a"))
-            pod = await kubelet.pod("a")
-            await kubelet.start(pod)
-            await team.job(run, "a", phase="Running")
+            run, pod = await running(
+                team, kubelet, make_workflow().job("a").on(MACHINE).job("b").needs("a")
+            )
             refused = []
 
             def refuse(request):

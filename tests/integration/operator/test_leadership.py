@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from tests.builders import make_workflow
-from tests.integration.operator.kubelet import MACHINE
+from tests.integration.operator.kubelet import MACHINE, running
 from tests.integration.operator.process import QUICK_LEASE, OperatorProcess
 from tests.waiting import eventually
 
@@ -30,11 +30,7 @@ async def pair(installed, namespace, tmp_path):
 async def begun(team, kubelet):
     """A run under way: its first job runs, another needs it."""
     builder = make_workflow().job("a").on(MACHINE).job("b").on(MACHINE).needs("a")
-    run = await team.start(builder)
-    pod = await kubelet.pod("a")
-    await kubelet.start(pod)
-    await team.job(run, "a", phase="Running")
-    return run, pod
+    return await running(team, kubelet, builder)
 
 
 async def finished(team, kubelet, run, pod):

@@ -15,6 +15,7 @@ from gradient_operator.kube.recorder import EventRecorder
 from gradient_operator.kube.resources import PODS, STORAGE_PROVIDERS
 from gradient_operator.observability.metrics import Metrics
 from tests.unit.controllers.memory_api import MemoryApi
+from tests.waiting import eventually
 
 
 class Api(MemoryApi):
@@ -76,19 +77,24 @@ async def test_a_pod_that_ends_is_looked_at_and_until_then_nothing_is_asked(worl
 
     api.watch = watch
     working = asyncio.create_task(reports.run())
-    async with asyncio.timeout(5):
-        while not asked:
-            assert not working.done()
-            await asyncio.sleep(0)
+
+    async def watched():
+        assert not working.done()
+        assert asked
+
+    await eventually(watched, seconds=5, pause=0)
     running = {"metadata": {"uid": "u"}, "status": {"containerStatuses": [{"name": "collector"}]}}
     events.put_nowait({"type": "MODIFIED", "object": running})
     pod(api, "new", message=report(2))
     events.put_nowait({"type": "MODIFIED", "object": api.all(PODS)["new"]})
     deleted = metrics.storage_objects.labels("ns", "default", "deleted")
-    async with asyncio.timeout(5):
-        while deleted._value.get() != 2 or len(asked) < 2:
-            assert not working.done()
-            await asyncio.sleep(0)
+
+    async def taken_over():
+        assert not working.done()
+        assert deleted._value.get() == 2
+        assert len(asked) >= 2
+
+    await eventually(taken_over, seconds=5, pause=0)
     working.cancel()
     assert asked == ["1", "1"], "watched again once it was taken over, and not for what goes on"
 

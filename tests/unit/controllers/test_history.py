@@ -22,6 +22,7 @@ from gradient_operator.kube.resources import PODS, RUNS, WORKFLOWS
 from gradient_operator.observability.metrics import Metrics
 from tests.unit.controllers.memory_api import MemoryApi
 from tests.unit.datasets.trees import faulty_store
+from tests.waiting import eventually
 
 DAY = 86_400.0
 END = 1_769_860_800.0
@@ -204,10 +205,14 @@ async def test_a_run_says_that_it_is_archived_and_where(world):
 async def archived_by(world):
     """Let the archive work until it has nothing more to do."""
     working, archive = asyncio.create_task(world.archive.run()), world.archive
-    async with asyncio.timeout(10):
-        while archive._left_over or archive._pending or world.archived("late") is None:
-            assert not working.done()
-            await asyncio.sleep(0.01)
+
+    async def over():
+        assert not working.done()
+        assert not archive._left_over
+        assert not archive._pending
+        assert world.archived("late") is not None
+
+    await eventually(over, seconds=10, pause=0.01)
     working.cancel()
 
 

@@ -10,6 +10,7 @@ from gradient_operator.kube.resources import LEASES
 from gradient_operator.observability.metrics import Metrics
 from tests.unit.kube.behaviours import QUICK, ElectorBehaviour, elector
 from tests.unit.kube.faults import fails, hangs, resets, status
+from tests.waiting import eventually
 
 
 class TestOnTheServerInMemory(ElectorBehaviour):
@@ -39,10 +40,12 @@ def hurried(client):
 
 async def renewed(lead, holding):
     """Wait until its leadership lasts longer than that which it acquired."""
-    async with asyncio.timeout(10):
-        while lead._remaining() < 50:
-            assert not holding.done()
-            await asyncio.sleep(0.01)
+
+    async def lasts():
+        assert not holding.done()
+        assert lead._remaining() >= 50
+
+    await eventually(lasts, seconds=10, pause=0.01)
     holding.cancel()
 
 

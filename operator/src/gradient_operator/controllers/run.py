@@ -378,7 +378,7 @@ class RunController:
             try:
                 pod = await self._services.client.get(PODS, name=name, namespace=view.namespace)
             except NotFound:
-                continue
+                continue  # lost indeed: the plan stands
             record = project_pod(pod)
             if record.uid == state.ledger[job].pod_uid:
                 self._services.assume_pod(record)

@@ -145,7 +145,7 @@ def decode_locator(line: bytes, entry: FileEntry) -> Locator:
             if _segments_fit(segmented.segments, entry):
                 return segmented
     except (ValueError, TypeError, KeyError, RecursionError):
-        pass
+        pass  # told below, with what is readable and does not fit
     raise ManifestError(
         f"The manifest says where {display(entry.path)} stands in a way that cannot be true."
     )

@@ -74,7 +74,7 @@ class Reachable:
             try:
                 result = read_result(self.store, run_reference(uid, "result.json"))
             except BlobMissingError:
-                continue
+                continue  # asked again by the next look: it may still upload
             except ResultError as error:
                 # The operator refuses it, too: no version comes of it. What the Pod itself says
                 # of its outputs is among the digests.
