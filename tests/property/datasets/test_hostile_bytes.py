@@ -25,7 +25,7 @@ from gradient_operator.datasets.errors import (
     ManifestError,
     ResultError,
 )
-from gradient_operator.datasets.layout import manifest_key
+from gradient_operator.datasets.layout import SEGMENT_BYTES, manifest_key
 from gradient_operator.datasets.manifest import HEADER, ManifestReader
 from gradient_operator.datasets.paths import path_problem
 from gradient_operator.datasets.restore import restore
@@ -85,6 +85,29 @@ def test_any_line_is_an_acceptable_entry_or_refused(value: object) -> None:
         return
     assert encode_entry(entry) == line + b"\n"
     assert path_problem(entry.path) is None
+
+
+@given(
+    st.sampled_from([(b"a/b.jpg", 7), (b'q"\\', 3), ("\u00e9".encode(), 1), (b"a", 16_777_216)]),
+    st.integers(0, 200),
+    st.binary(max_size=3),
+    st.integers(0, 2),
+)
+@example((b"a", 1), 78, b"../", 0)
+@example((b"a", 1), 78, b"\x7f", 0)
+@example((b"a", 16_777_216), 84, b"9", 1)
+def test_a_plain_line_that_was_changed_is_acceptable_or_refused(
+    of: tuple[bytes, int], position: int, put: bytes, cut: int
+) -> None:
+    line = encode_entry(FileEntry(of[0], of[1], DIGEST, executable=False))[:-1]
+    line = line[:position] + put + line[position + cut :]
+    try:
+        entry = decode_entry(line)
+    except ManifestError:
+        return
+    assert encode_entry(entry) == line + b"\n"
+    assert path_problem(entry.path) is None
+    assert not isinstance(entry, FileEntry) or entry.size <= SEGMENT_BYTES
 
 
 @given(JSON)

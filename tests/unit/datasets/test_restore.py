@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,30 @@ def test_modes_do_not_depend_on_the_umask(
     assert mode(back) == mode(back / "train") == mode(back / "void") == directory
     assert mode(back / "empty") == mode(back / "model.bin") == mode(back / "train/a.jpg") == file
     assert mode(back / "run.sh") == executable
+
+
+def test_modes_do_not_depend_on_what_a_folder_gives_its_files(tmp_path: Path) -> None:
+    """One folder gives new files the wanted mode by itself, another one does not."""
+    names = ("a", "b", "c/d", "c/e", "h", "f/g")
+    back = tmp_path / "back"
+    back.mkdir()
+    nobody_else = struct.pack("<IHHIHHIHHI", 2, 1, 6, 2**32 - 1, 4, 0, 2**32 - 1, 32, 0, 2**32 - 1)
+    try:
+        os.setxattr(back, "system.posix_acl_default", nobody_else)
+    except OSError:
+        pytest.skip("keep temporary files on a file system with POSIX ACLs, as ext4 has them")
+
+    with open_target(back, writable=False, keep=True) as folder:
+        folder.make_directory(b"c")
+        os.removexattr(back / "c", "system.posix_acl_default")
+        for name in names[:5]:
+            folder.write_file(name.encode(), memoryview(b"x"), executable=name == "b")
+        folder.make_directory(b"f")
+        folder.write_file(b"f/g", memoryview(b"x"), executable=False)
+
+    assert {name: mode(back / name) for name in names} == {
+        name: 0o755 if name == "b" else 0o644 for name in names
+    }
 
 
 def test_target_must_be_empty(store: BlobStore, tree: Path, tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class TreeOrder:
 
     def __init__(self) -> None:
         self._last = b""
+        self._folder = b""
         self._open: list[bytes] = []
 
     def problem(self, entry: Entry) -> str | None:
@@ -81,13 +82,22 @@ class TreeOrder:
         if path <= self._last:
             return "is out of order or listed twice"
         self._last = path
-        while self._open and not path.startswith(self._open[-1]):
-            self._open.pop()
         folder = parent(path)
-        if folder and folder not in self._open:
-            return "lies below something that is not a listed directory"
+        if folder != self._folder:
+            problem = self._enter(path, folder)
+            if problem:
+                return problem
         if isinstance(entry, DirectoryEntry):
             self._open.append(path)
+        return None
+
+    def _enter(self, path: bytes, folder: bytes) -> str | None:
+        """Look whether the folder was listed; what was listed once need not be looked for again."""
+        while self._open and not path.startswith(self._open[-1]):
+            self._open.pop()
+        if folder and folder not in self._open:
+            return "lies below something that is not a listed directory"
+        self._folder = folder
         return None
 
 

@@ -12,7 +12,7 @@ import os
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final
 
 from gradient_operator.datasets.blobs import Blobs
@@ -92,11 +92,13 @@ def restore(
             wanted = (entry for entry in manifest.entries() if only is None or only.takes(entry))
             folder.prune(wanted, spared=frozenset({marker.encode()}))
         pool = TransferPool(concurrency)
-        work = _Restore(
-            Blobs(store, cache), folder, pool, progress or ProgressMeter(), store.cancellation
-        )
+        # Half of the threads write small files while the others fetch: more writers would spend
+        # their time on handing the interpreter's lock to each other at every file.
+        writing = BoundedSemaphore(max(1, concurrency // 2))
+        blobs = Blobs(store, cache)
+        work = _Restore(blobs, folder, pool, writing, progress or ProgressMeter())
         with closing(work), pool:
-            links = work.add_all(manifest, only)
+            links = work.add_all(manifest, only, store.cancellation)
             pool.drain()
         if links:
             for entry in manifest.entries():
@@ -153,13 +155,13 @@ class _Restore:
         blobs: Blobs,
         folder: Folder,
         pool: TransferPool,
+        writing: BoundedSemaphore,
         progress: ProgressMeter,
-        cancellation: Cancellation,
     ) -> None:
         self._blobs = blobs
-        self._cancellation = cancellation
         self._folder = folder
         self._pool = pool
+        self._writing = writing
         self._progress = progress
         self._window: dict[str, list[tuple[int, FileEntry]]] = {}
         self._gathered = 0
@@ -167,11 +169,13 @@ class _Restore:
         self.files = 0
         self.bytes = 0
 
-    def add_all(self, manifest: ManifestReader, only: Selection | None) -> int:
+    def add_all(
+        self, manifest: ManifestReader, only: Selection | None, cancellation: Cancellation
+    ) -> int:
         """Create directories and files, and return how many links are to be made."""
         links = 0
         for entry, place in manifest.located():
-            self._cancellation.check()
+            cancellation.check()
             if only is not None and not only.takes(entry):
                 continue
             if isinstance(entry, DirectoryEntry):
@@ -184,7 +188,7 @@ class _Restore:
             self.bytes += entry.size
             if isinstance(place, SegmentedAt):
                 self._add_long(entry, place)
-            elif self._is_there(entry):
+            elif self._folder.holds_leftovers and self._is_there(entry):
                 self._progress.add(files=1, size=entry.size)
             elif isinstance(place, PackedAt):
                 self._add_small(entry, place)
@@ -232,18 +236,16 @@ class _Restore:
     def _write_range(self, wanted: _Range) -> None:
         with _named(wanted.files[0][1].path):
             data = self._blobs.pack(wanted.pack, (wanted.start, wanted.end), whole=wanted.whole)
-        with self._folder.twin() as folder:
+        with self._writing, self._folder.twin() as folder:
             for offset, entry in wanted.files:
                 start = offset - wanted.start
                 part = data[start : start + entry.size]
                 if hashlib.sha256(part).hexdigest() != entry.digest:
                     part = self._again(wanted.pack, offset, entry)
-                fd = folder.make_file(entry.path, executable=entry.executable)
-                try:
-                    _write(fd, part, start=0, path=entry.path)
-                finally:
-                    os.close(fd)
-                self._progress.add(files=1, size=entry.size)
+                folder.write_file(entry.path, part, executable=entry.executable)
+        self._progress.add(
+            files=len(wanted.files), size=sum(entry.size for _, entry in wanted.files)
+        )
 
     def _again(self, pack: str, offset: int, entry: FileEntry) -> memoryview:
         """Fetch one file a second time, in case the transfer or the cache damaged it."""

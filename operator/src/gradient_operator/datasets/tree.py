@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -43,6 +44,8 @@ class Folder:
         """Whether something of an earlier attempt may stand where entries are to be made."""
         self._path = b""
         self._last = -1
+        self._exact: set[tuple[int, int]] = set()
+        """Open folders, and modes that new files in them get without being told."""
 
     def twin(self) -> Folder:
         """Open the same directory a second time."""
@@ -74,6 +77,29 @@ class Folder:
             fd = os.open(name, _NEW_FILE, mode, dir_fd=folder)
             os.fchmod(fd, mode)
         return fd
+
+    def write_file(self, path: bytes, data: memoryview, *, executable: bool) -> None:
+        """Create a file that holds `data`: `make_file` for those who have all of it."""
+        mode = self._mode(executable=executable)
+        try:  # not `disk_errors`: this runs for every file of large trees
+            folder, name = self._parent(path)
+            fd = os.open(name, _NEW_FILE, mode, dir_fd=folder)
+            try:
+                if (folder, mode) not in self._exact:
+                    self._set_mode(fd, folder, mode)
+                while data:
+                    data = data[os.write(fd, data) :]
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise _disk_error(error, path) from error
+
+    def _set_mode(self, fd: int, folder: int, mode: int) -> None:
+        """Give a new file its mode, and learn whether umask and folder give it the same anyway."""
+        if stat.S_IMODE(os.fstat(fd).st_mode) == mode:
+            self._exact.add((folder, mode))
+        else:
+            os.fchmod(fd, mode)
 
     def take_file(self, path: bytes, *, size: int, executable: bool) -> int | None:
         """Open a file of this length that an earlier attempt left, to be read and mended.
@@ -135,6 +161,7 @@ class Folder:
         if self._last >= 0:
             os.close(self._last)
             self._last = -1
+            self._exact.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -197,11 +224,13 @@ def disk_errors(path: bytes) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise LocalDiskError(
-                f"No space is left for {display(path)}: give the job a larger disk or volume.",
-                reason="DiskFull",
-            ) from error
-        raise LocalDiskError(
-            f"Writing {display(path)} failed: {error.strerror or error}."
-        ) from error
+        raise _disk_error(error, path) from error
+
+
+def _disk_error(error: OSError, path: bytes) -> LocalDiskError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return LocalDiskError(
+            f"No space is left for {display(path)}: give the job a larger disk or volume.",
+            reason="DiskFull",
+        )
+    return LocalDiskError(f"Writing {display(path)} failed: {error.strerror or error}.")
