@@ -150,6 +150,7 @@ class _Upload:
             meter = self.progress or ProgressMeter()
             work = _Snapshot(self.store, manifest, pool, reuse, meter)
             stack.callback(work.close)
+            stack.callback(reuse.close)
             stack.enter_context(pool)
             try:
                 work.add_all(source)
@@ -282,9 +283,12 @@ class _Snapshot:
             known = self._waiting[0].resolve()
             if known is None:
                 return
-            self._manifest.add(*known)
-            note_blobs(self.blobs, *known)
+            self._write(*known)
             self._waiting.popleft()
+
+    def _write(self, entry: FileEntry | DirectoryEntry | LinkEntry, place: Locator | None) -> None:
+        self._manifest.add(entry, place)
+        note_blobs(self.blobs, entry, place)
 
     def _add_small(self, file: OpenFile) -> None:
         try:
@@ -296,7 +300,11 @@ class _Snapshot:
             os.close(file.fd)
         digest = hashlib.sha256(data).hexdigest() if data else EMPTY_SHA256
         entry = FileEntry(file.path, file.size, digest, file.executable)
-        self._waiting.append(_Waiting(entry, self._place(entry, data)))
+        place = self._place(entry, data)
+        if self._waiting or isinstance(place, tuple):
+            self._waiting.append(_Waiting(entry, place))
+        else:
+            self._write(entry, place)
         self._progress.add(files=1, size=file.size)
 
     def _place(self, entry: FileEntry, data: bytes) -> Locator | tuple[_Pack, int] | None:
@@ -363,7 +371,7 @@ class _Snapshot:
 def _read(file: OpenFile, *, start: int, size: int) -> bytes:
     """Read up to `size` bytes; fewer only at the end of the file."""
     parts: list[bytes] = []
-    while size > 0:
+    while size > 0:  # once, for nearly all files
         try:
             part = os.pread(file.fd, size, start)
         except OSError as error:
