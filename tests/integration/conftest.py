@@ -4,9 +4,11 @@ GRADIENT_TEST_KUBECONFIG names one to use as it is. Without it the profile `simu
 is started, and stopped at the end unless it was up before.
 """
 
+import gc
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,13 @@ def cluster(word: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1_800
     )
+
+
+def pytest_sessionfinish() -> None:
+    """The same for the last tests: what is left is collected here, and not at pytest's own end."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
