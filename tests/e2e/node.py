@@ -32,14 +32,15 @@ def processes_of(pod: Seen, container: str) -> list[int]:
     listed = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
     state = next(item for item in listed if item["name"] == container)
     name = state["containerID"].rpartition("/")[2]
-    found = list(_in_group(name))
+    found = list(processes_in(name))
     if not found:
         require_local(pod["spec"]["nodeName"])
     assert found, f"container {container} of Pod {pod['metadata']['name']} has no process"
     return found
 
 
-def _in_group(name: str) -> Iterator[int]:
+def processes_in(name: str) -> Iterator[int]:
+    """The processes of this machine in a container of this name, if it is here."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             try:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from gradient_operator.kube.resources import DATASETS, PODS, RUNS
 from tests.e2e.cluster import Cluster, Seen, script
+from tests.e2e.node import processes_in
 
 SYSTEM = "gradient-system"
 
@@ -39,17 +41,11 @@ async def operator_pod(cluster: Cluster) -> Seen:
 
 
 def pid_of(container: str) -> int | None:
-    """The process of a container, if the node is this machine."""
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            cgroup = (folder / "cgroup").read_text()
-            command = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue  # it has ended since it was listed
-        if container in cgroup and b"gradient-operator" in command:
-            return int(folder.name)
+    """The operator's process in a container, if the node is this machine."""
+    for process in processes_in(container):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+            if b"gradient-operator" in Path(f"/proc/{process}/cmdline").read_bytes():
+                return process
     return None
 
 
