@@ -68,8 +68,10 @@ class ProgressMeter:
         with self._lock:
             self._files += files
             self._bytes += size
+            if self._listener is None:
+                return
             now = time.monotonic()
-            if self._listener is None or now < self._due:
+            if now < self._due:
                 return
             self._due = now + self._interval
             self._listener(self.value)

@@ -291,21 +291,22 @@ class _Snapshot:
         note_blobs(self.blobs, entry, place)
 
     def _add_small(self, file: OpenFile) -> None:
+        size = file.size
         try:
-            data = _read(file, start=0, size=file.size)
-            if len(data) != file.size:
+            data = _read(file, start=0, size=size)
+            if len(data) != size:
                 raise changed(file.path)
             file.check_unchanged()
         finally:
             os.close(file.fd)
         digest = hashlib.sha256(data).hexdigest() if data else EMPTY_SHA256
-        entry = FileEntry(file.path, file.size, digest, file.executable)
+        entry = FileEntry(file.path, size, digest, file.executable)
         place = self._place(entry, data)
         if self._waiting or isinstance(place, tuple):
             self._waiting.append(_Waiting(entry, place))
         else:
             self._write(entry, place)
-        self._progress.add(files=1, size=file.size)
+        self._progress.add(files=1, size=size)
 
     def _place(self, entry: FileEntry, data: bytes) -> Locator | tuple[_Pack, int] | None:
         if not data:
@@ -371,7 +372,7 @@ class _Snapshot:
 def _read(file: OpenFile, *, start: int, size: int) -> bytes:
     """Read up to `size` bytes; fewer only at the end of the file."""
     parts: list[bytes] = []
-    while size > 0:  # once, for nearly all files
+    while size > 0:
         try:
             part = os.pread(file.fd, size, start)
         except OSError as error:
@@ -380,7 +381,9 @@ def _read(file: OpenFile, *, start: int, size: int) -> bytes:
             ) from error
         if not part:
             break
+        if len(part) == size and not parts:
+            return part  # as nearly always
         parts.append(part)
         start += len(part)
         size -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
