@@ -71,7 +71,6 @@ class Operator:
         self._metrics = metrics
         self._identity = identity
         self._wrote_at = float("-inf")
-        self._assuming = False
         self._queue: KeyedQueue[Key] = KeyedQueue(name="reconcile", metrics=metrics)
         self._writes: KeyedQueue[Key] = KeyedQueue(name="status", metrics=metrics)
         self._elector = LeaseElector(
@@ -129,12 +128,12 @@ class Operator:
             queue=self._queue,
             pods=self._pod_index,
             definitions=self._definitions,
-            assume_pod=self._assume_pod,
+            assume_pod=self._pods.assume,
             is_leader=self._elector.is_leader,
             results=self._results,
         )
         storage = config.storage
-        applier = Applier(
+        self._applier = applier = Applier(
             services,
             TokenBucket(rate=WRITES_PER_SECOND, burst=WRITES_AT_ONCE),
             SecretHandout(client, storage) if storage is not None else None,
@@ -212,20 +211,12 @@ class Operator:
         """Whether something was written a short while ago; a look that changes nothing is none."""
         return time.monotonic() - self._wrote_at < QUIET_SECONDS
 
-    def _assume_pod(self, pod: PodRecord) -> None:
-        """Take over what a look was answered with; calls `_pod_changed` if it is news."""
-        self._assuming = True
-        try:
-            self._pods.assume(pod)
-        finally:
-            self._assuming = False
-
     def _pod_changed(self, old: PodRecord | None, new: PodRecord | None) -> None:
         run = self._pod_index.update(old, new)
         if self._places is not None:
             self._places.pod_changed(old, new)
-        if self._assuming and old is None:
-            return  # the look that has made this Pod plans with it
+        if old is None and self._applier.makes(new):
+            return  # the look that makes this Pod plans with it
         pause = pod_news.pause(old, new, crowd=self._writes.delayed)
         if pause is not None:
             self._queue.add_after(Key("run", *run), pause, unless_sooner=True)

@@ -11,7 +11,7 @@ from gradient_operator.engine.model import PodRecord
 
 PAUSE: Final = 0.3
 """Seconds that news waits which is only shown; a status waits longer than that (`run_writer`)."""
-RATE: Final = 100.0
+RATE: Final = 20.0
 """Looks of all runs for such news in a second: in a crowd it waits longer."""
 LONGEST: Final = 5.0
 """Seconds that it waits at most."""

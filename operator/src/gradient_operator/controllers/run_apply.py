@@ -5,8 +5,8 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from gradient_operator.api.times import parse_time
 from gradient_operator.config import BlobCache as BlobCacheConfig
@@ -65,6 +65,11 @@ class Applier:
     bucket: TokenBucket
     handout: SecretHandout | None
     store: DefaultStore | None
+    _making: set[tuple[str, str]] = field(default_factory=set)
+
+    def makes(self, pod: PodRecord | None) -> bool:
+        """Whether a look is making this Pod, not answered yet, and will plan with it."""
+        return pod is not None and (pod.namespace, pod.name) in self._making
 
     async def apply(
         self, state: RunState, actions: tuple[Action, ...], *, outdated: Callable[[RunState], bool]
@@ -104,7 +109,7 @@ class Applier:
     async def _one(self, state: RunState, action: Action) -> bool:
         match action:
             case CreatePod(job, attempt):
-                return await self._create_pod(state, state.workflow.jobs[job], attempt)
+                return await self._make_pod(state, state.workflow.jobs[job], attempt)
             case DeletePod():
                 await self.delete(state.identity.namespace, action)
                 return False
@@ -122,8 +127,18 @@ class Applier:
             case RegisterModel(job):
                 return await self._register(state, state.workflow.jobs[job])
 
-    async def _create_pod(self, state: RunState, job: CompiledJob, attempt: int) -> bool:
+    async def _make_pod(self, state: RunState, job: CompiledJob, attempt: int) -> bool:
         body = build_pod(self._request(state, job, attempt))
+        place = state.identity.namespace, body["metadata"]["name"]
+        self._making.add(place)
+        try:
+            return await self._create_pod(state, job, attempt, body)
+        finally:
+            self._making.discard(place)
+
+    async def _create_pod(
+        self, state: RunState, job: CompiledJob, attempt: int, body: dict[str, Any]
+    ) -> bool:
         try:
             await self._prepare(state, job, helped="initContainers" in body["spec"])
             async with self.bucket.request():
