@@ -49,7 +49,7 @@ def test_what_decides_something_is_looked_at_at_once(old, new):
     ],
 )
 def test_what_is_only_shown_waits_longer_in_a_crowd(old, new):
-    alone, among_many = pause(old, new), pause(old, new, crowd=200)
+    alone, among_many = pause(old, new), pause(old, new, crowd=50)
     assert 0 < alone < among_many < pause(old, new, crowd=100_000) == pod_news.LONGEST
 
 
