@@ -29,6 +29,8 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 90.0
 _POLL: Final = 0.25
+_SETTLE_POLL: Final = 1.0
+"""Seconds between two readings at the end of a load: reading costs the operator time of its own."""
 _PREFIX: Final = "gradient_operator_"
 PATIENT: Final[Mapping[str, float]] = {"duration": 90, "renewDeadline": 60}
 """A machine that is too busy to renew a lease in time shall give bad figures, not none."""
@@ -78,7 +80,7 @@ class OperatorProcess:
         until = time.monotonic() + SETTLE_SECONDS
         before = await self.read()
         while True:
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_SETTLE_POLL)
             now = await self.read()
             if not _at_work(now.metrics) and requests(now.metrics) == requests(before.metrics):
                 return now

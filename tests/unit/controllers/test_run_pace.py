@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradient_operator.controllers.run_pace import CHEAP, LONGEST, REST, Pace
+from gradient_operator.controllers.run_pace import CHEAP, LONGEST, NARROW, REST, Pace
 
 
 class Clock:
@@ -19,9 +19,9 @@ def clock():
     return Clock()
 
 
-def look(pace, clock, *plans):
+def look(pace, clock, *plans, jobs=1_000):
     for seconds in plans:
-        with pace.planning():
+        with pace.planning(jobs):
             clock.spent += seconds
         clock.now += 1.0  # requests, which cost nothing
     pace.looked("1")
@@ -47,7 +47,7 @@ def test_rest_is_in_proportion_to_all_planning_of_a_look(clock):
 
 def test_a_plan_that_was_interrupted_was_not_expensive(clock):
     pace = Pace(clock, lambda: clock.spent)
-    with pace.planning():
+    with pace.planning(1_000):
         clock.now += 5.0
     pace.looked("1")
     assert pace.wait("1") <= 0
@@ -69,4 +69,10 @@ def test_a_rest_is_reckoned_anew_after_each_look(clock):
     pace = Pace(clock, lambda: clock.spent)
     look(pace, clock, 10.0)
     look(pace, clock, CHEAP / 2)
+    assert pace.wait("1") <= 0
+
+
+def test_a_narrow_run_never_rests(clock):
+    pace = Pace(clock, lambda: clock.spent)
+    look(pace, clock, 10.0, jobs=NARROW)
     assert pace.wait("1") <= 0

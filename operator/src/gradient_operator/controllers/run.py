@@ -335,7 +335,7 @@ class RunController:
         state.suspension = state.suspension.seen(suspended=view.suspended, now=now)
         endpoint = state.storage.endpoint if state.storage is not None else ""
         keeper = self._places
-        with state.pace.planning():
+        with state.pace.planning(len(state.ledger)):
             seen = run_observation.observe(
                 self._services,
                 view,

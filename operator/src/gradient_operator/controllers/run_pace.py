@@ -7,7 +7,7 @@ of that time are answered by one look. Nothing is waited for after a look that w
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,8 @@ REST: Final = 9.0
 """Seconds of rest for each second of planning: a run gets a tenth of the time at most."""
 CHEAP: Final = 0.002
 """Seconds of planning in one look that need no rest."""
+NARROW: Final = 20
+"""Jobs up to which a plan is cheap for certain: it is not even measured."""
 LONGEST: Final = 0.25
 """Seconds that a rest takes at most."""
 
@@ -34,9 +36,12 @@ class Pace:
         """Seconds until a look is due; none if a person, or we, changed the run's object since."""
         return 0.0 if version != self._version else self._rest_until - self.clock()
 
+    def planning(self, jobs: int) -> AbstractContextManager[None]:
+        """Count the time of planning so many jobs inside, which must not wait for anything."""
+        return nullcontext() if jobs <= NARROW else self._measured()
+
     @contextmanager
-    def planning(self) -> Iterator[None]:
-        """Count the time that is spent inside, which must not wait for anything."""
+    def _measured(self) -> Iterator[None]:
         began = self.spent()
         try:
             yield

@@ -18,6 +18,7 @@ from gradient_operator.datasets.provenance import spec_digest
 from gradient_operator.engine.model import JobRecord, RunPhase
 from gradient_operator.engine.rerun import adopt
 from gradient_operator.engine.volumes import choose, claim_users, users
+from gradient_operator.kube.codec import encode
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import CLAIMS
 from gradient_operator.pods.request import Storage
@@ -101,7 +102,7 @@ def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
         StartRefused: it is not valid.
     """
     try:
-        spec, workflow = _compiled(json.dumps(view.spec))
+        spec, workflow = _compiled(encode(view.spec))
         # What ran before this was checked runs on.
         begun = bool(view.status.get("startedAt"))
         wrong = () if begun else tuple(unknown_jobs(spec.definition, spec.policy))
@@ -113,7 +114,7 @@ def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
 
 
 @lru_cache(maxsize=16)
-def _compiled(spec: str) -> tuple[RunSpec, CompiledWorkflow]:
+def _compiled(spec: bytes) -> tuple[RunSpec, CompiledWorkflow]:
     """Read and compile a run's `spec`: a thousand runs of one workflow share what comes of it."""
     read = parse_run(json.loads(spec))
     return read, compile_file(read.definition, given=read.inputs or {}).workflow

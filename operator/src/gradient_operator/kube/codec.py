@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from gradient_operator.kube.errors import ServerError
 
@@ -20,7 +20,11 @@ def query_of(**values: str | int | None) -> dict[str, str]:
 
 def encode(body: object) -> bytes:
     """Return `body` as JSON."""
-    return json.dumps(body, separators=(",", ":")).encode()
+    try:
+        return to_json(body)  # a fifth of the time of `json`
+    except PydanticSerializationError:
+        # Half a surrogate pair, out of a file's name or a message: only `json` writes it.
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def decode(text: bytes, call: Call) -> dict[str, Any]:

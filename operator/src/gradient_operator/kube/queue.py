@@ -63,6 +63,7 @@ class KeyedQueue(Generic[K]):
         self._due_unless_sooner: dict[K, float] = {}
         self._delayed: list[tuple[float, int, K]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = float("inf")
         self._order = itertools.count()
         self._getters: deque[asyncio.Future[None]] = deque()
         self._handed_out = 0
@@ -129,7 +130,8 @@ class KeyedQueue(Generic[K]):
         if due < wishes.get(key, float("inf")):
             wishes[key] = due
             heapq.heappush(self._delayed, (due, next(self._order), key))
-            self._arm()
+            if due < self._timer_due:
+                self._arm()
 
     def add_rate_limited(self, key: K) -> None:
         """Ask for another look after a failure: later with every failure since `forget`."""
@@ -218,9 +220,10 @@ class KeyedQueue(Generic[K]):
         """Set the one timer to the earliest delayed key."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._timer_due = None, float("inf")
         if self._delayed:
-            wait = max(self._delayed[0][0] - self._clock(), 0)
+            self._timer_due = self._delayed[0][0]
+            wait = max(self._timer_due - self._clock(), 0)
             self._timer = asyncio.get_running_loop().call_later(wait, self._ripen)
 
     def _ripen(self) -> None:
