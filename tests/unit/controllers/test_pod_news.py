@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gradient_operator.controllers import pod_news
+from gradient_operator.controllers.pod_news import LONGEST, PAUSE, RATE, PodNews
 from tests.builders import ended, make_pod, running, waiting
 
 STARTING = make_pod(resource_version="1")
@@ -15,8 +15,24 @@ def changed(pod, **fields):
     return replace(pod, resource_version="2", **fields)
 
 
-def pause(old, new, *, crowd=0):
-    return pod_news.pause(old, new, crowd=crowd)
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def news(clock):
+    return PodNews(clock)
+
+
+RUNS = STARTING, changed(STARTING, phase="Running", main=running())
 
 
 @pytest.mark.parametrize(
@@ -36,8 +52,10 @@ def pause(old, new, *, crowd=0):
         (make_pod(node=""), changed(make_pod(node=""), unschedulable="no node has a GPU left")),
     ],
 )
-def test_what_decides_something_is_looked_at_at_once(old, new):
-    assert pause(old, new, crowd=10_000) == 0
+def test_what_decides_something_is_looked_at_at_once(news, old, new):
+    for _ in range(1_000):
+        news.pause(*RUNS, due=False)
+    assert news.pause(old, new, due=True) == 0
 
 
 @pytest.mark.parametrize(
@@ -48,11 +66,19 @@ def test_what_decides_something_is_looked_at_at_once(old, new):
         (STARTING, changed(STARTING, main=waiting("ErrImagePull"))),
     ],
 )
-def test_what_is_only_shown_waits_longer_in_a_crowd(old, new):
-    alone, among_many = pause(old, new), pause(old, new, crowd=50)
-    assert 0 < alone < among_many < pause(old, new, crowd=100_000) == pod_news.LONGEST
+def test_what_is_only_shown_waits_a_moment_for_what_comes_next(news, old, new):
+    assert news.pause(old, new, due=False) == pytest.approx(PAUSE)
+    assert news.pause(old, new, due=True) is None
 
 
-def test_that_our_finalizer_came_off_is_no_reason_to_look():
-    assert pause(STARTING, changed(STARTING, held=False)) is None
-    assert pause(STARTING, changed(STARTING)) is None
+def test_in_a_crowd_it_waits_longer_but_never_for_long(news, clock):
+    pauses = [news.pause(*RUNS, due=False) for _ in range(1_000)]
+    assert pauses[20] == pytest.approx(PAUSE + 20 / RATE)
+    assert pauses[-1] == pytest.approx(LONGEST)
+    clock.now += LONGEST
+    assert news.pause(*RUNS, due=False) == pytest.approx(PAUSE)
+
+
+def test_that_our_finalizer_came_off_is_no_reason_to_look(news):
+    assert news.pause(STARTING, changed(STARTING, held=False), due=False) is None
+    assert news.pause(STARTING, changed(STARTING), due=False) is None

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.config import OperatorConfig
-from gradient_operator.controllers import pod_news, rim, run_claims
+from gradient_operator.controllers import rim, run_claims
 from gradient_operator.controllers.collections import CollectionReports
 from gradient_operator.controllers.dataset_records import DatasetView
 from gradient_operator.controllers.dataset_watch import DatasetWatch
 from gradient_operator.controllers.history import History
 from gradient_operator.controllers.mirror import DatasetMirror
 from gradient_operator.controllers.places import PlaceKeeper
+from gradient_operator.controllers.pod_news import PodNews
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.controllers.run import RunController
@@ -93,6 +94,7 @@ class Operator:
             metrics=metrics,
         )
         self._pod_index = PodIndex()
+        self._news = PodNews()
         watched = config.watch_namespace
         self._pods: Reflector[PodRecord] = Reflector(
             client,
@@ -217,9 +219,10 @@ class Operator:
             self._places.pod_changed(old, new)
         if old is None and self._applier.makes(new):
             return  # the look that makes this Pod plans with it
-        pause = pod_news.pause(old, new, crowd=self._writes.delayed)
+        key = Key("run", *run)
+        pause = self._news.pause(old, new, due=self._queue.is_due(key))
         if pause is not None:
-            self._queue.add_after(Key("run", *run), pause, unless_sooner=True)
+            self._queue.add_after(key, pause, unless_sooner=True)
 
     def _run_changed(self, old: RunView | None, new: RunView | None) -> None:
         view = new or old

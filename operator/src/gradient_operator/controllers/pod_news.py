@@ -4,7 +4,9 @@ That a Pod got its node, that its containers start, that they run: nothing is do
 is only shown. The end of a Pod often comes soon after, and one look sees it all.
 """
 
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gradient_operator.engine.model import PodRecord
@@ -12,21 +14,31 @@ from gradient_operator.engine.model import PodRecord
 PAUSE: Final = 0.3
 """Seconds that news waits which is only shown; a status waits longer than that (`run_writer`)."""
 RATE: Final = 20.0
-"""Looks of all runs for such news in a second: in a crowd it waits longer."""
+"""Runs that are looked at in a second for such news: in a crowd it waits longer."""
 LONGEST: Final = 5.0
 """Seconds that it waits at most."""
 
 
-def pause(old: PodRecord | None, new: PodRecord | None, *, crowd: int) -> float | None:
-    """In how many seconds to look at the Pod's run; None: this is no reason to.
+@dataclass(slots=True)
+class PodNews:
+    """The pace of all runs together; `clock` gives seconds."""
 
-    `crowd` is how many runs have a status that waits to be written.
-    """
-    if old is None or new is None or old.uid != new.uid or _decisive(old) != _decisive(new):
-        return 0.0
-    if replace(new, resource_version=old.resource_version, held=old.held) == old:
-        return None  # our finalizer came off, or what we do not read has changed
-    return min(max(PAUSE, crowd / RATE), LONGEST)
+    clock: Callable[[], float] = time.monotonic
+    _last: float = float("-inf")
+    """When the look for the news before is due."""
+
+    def pause(self, old: PodRecord | None, new: PodRecord | None, *, due: bool) -> float | None:
+        """In how many seconds to look at the Pod's run; None: this is no reason to.
+
+        `due` says that it will be looked at for earlier news, and will see this, too.
+        """
+        if old is None or new is None or old.uid != new.uid or _decisive(old) != _decisive(new):
+            return 0.0
+        if due or replace(new, resource_version=old.resource_version, held=old.held) == old:
+            return None  # our finalizer came off, or what we do not read has changed
+        now = self.clock()
+        self._last = min(max(now + PAUSE, self._last + 1 / RATE), now + LONGEST)
+        return self._last - now
 
 
 def _decisive(pod: PodRecord) -> tuple[object, ...]:

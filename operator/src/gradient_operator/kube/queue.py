@@ -87,6 +87,10 @@ class KeyedQueue(Generic[K]):
         """How many wishes for a look later there are."""
         return len(self._due) + len(self._due_unless_sooner)
 
+    def is_due(self, key: K) -> bool:
+        """Whether there will be a look later that was asked for with `unless_sooner`."""
+        return key in self._due_unless_sooner
+
     def oldest_age(self) -> float:
         """Seconds for which the longest waiting key has waited; 0 when none waits."""
         return self._clock() - next(iter(self._since.values())) if self._since else 0.0
