@@ -1,8 +1,12 @@
 """What is asked about Pods whose containers do not start, and how seldom."""
 
+import asyncio
 from types import SimpleNamespace
 
+import pytest
+
 from gradient_operator.controllers import pod_events
+from gradient_operator.kube.errors import ServerError
 from gradient_operator.kube.limits import TokenBucket
 from tests.builders import make_pod
 
@@ -75,3 +79,24 @@ async def test_many_runs_together_ask_no_more_than_one_would():
     ]
     assert len(events.asked) == 5
     assert set(pauses) == {pod_events.PAUSE}
+
+
+async def never(*_, **__):
+    await asyncio.get_running_loop().create_future()
+
+
+async def fails(*_, **__):
+    raise ServerError("too busy")
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("list_all", [never, fails])
+async def test_a_server_without_time_for_the_question_does_not_hold_the_run_up(list_all):
+    events, state = SimpleNamespace(list_all=list_all), a_state()
+    pods = [silent_pod(f"p{n}", scheduled_at=NOW - 9) for n in range(3)]
+    state.mount_problems["p0"] = "what was told before"
+    began = asyncio.get_running_loop().time()
+    again = await pod_events.ask(scene(events), state, pods, now=NOW)
+    assert again == pod_events.PAUSE
+    assert state.mount_problems == {"p0": "what was told before"}
+    assert asyncio.get_running_loop().time() - began <= pod_events.ANSWER

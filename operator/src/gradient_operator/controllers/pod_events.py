@@ -1,5 +1,7 @@
 """Asks why a Pod's containers do not start: of mounts the kubelet speaks in Events alone."""
 
+import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Final
 
@@ -7,7 +9,10 @@ from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.services import Services
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.errors import KubeError
 from gradient_operator.kube.resources import CORE_EVENTS
+
+logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3.0
 """Seconds after which a scheduled Pod should have a container that is at least waiting."""
@@ -15,6 +20,8 @@ PAUSE: Final = 10.0
 """Seconds between two rounds of questions about the Pods of one run."""
 AT_ONCE: Final = 3
 """Pods that one round asks about, those that have waited longest first."""
+ANSWER: Final = 2.0
+"""Seconds that one answer may take: the rest of the look waits for it."""
 
 
 async def ask(
@@ -24,7 +31,8 @@ async def ask(
 
     Few of them at a time: where a thousand are slow to start, of one run or of many, they have one
     reason, and the API server reads all Events of a namespace to answer one question. What is
-    found goes into the state; answers in how many seconds to ask again, if at all.
+    found goes into the state; answers in how many seconds to ask again, if at all. A server that
+    has no time for the question gets it in the next round: the run itself goes on.
     """
     silent = [pod for pod in pods if pod.silent and pod.scheduled_at is not None]
     if not silent:
@@ -36,7 +44,12 @@ async def ask(
         for pod in oldest[:AT_ONCE]:
             if not services.questions.try_take():
                 break
-            state.mount_problems[pod.uid] = await latest_warning(services.client, pod)
+            try:
+                async with asyncio.timeout(ANSWER):
+                    state.mount_problems[pod.uid] = await latest_warning(services.client, pod)
+            except (KubeError, TimeoutError) as error:
+                logger.info("not told why a Pod does not start", extra={"error": repr(error)})
+                break
     return due - now
 
 
