@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 
 class HangingS3:
-    """A server that takes connections and never answers a PUT; HEAD tells whether to abort."""
+    """A server that takes connections and never answers a PUT; HEAD tells whether to abort.
+
+    Once it is `deaf`, it answers nothing at all.
+    """
 
     def __init__(self) -> None:
+        self.deaf = threading.Event()
         self.abort = threading.Event()
         self.writing = threading.Event()
         self.release = threading.Event()
@@ -34,6 +38,8 @@ class HangingS3:
             protocol_version = "HTTP/1.1"
 
             def do_HEAD(self) -> None:
+                if owner.deaf.is_set():
+                    owner.release.wait()
                 wanted = owner.abort.is_set() and self.path.endswith("/abort")
                 self.send_response(200 if wanted else 404)
                 self.send_header("Content-Length", "0")
@@ -102,6 +108,20 @@ def test_abort_ends_an_upload_that_hangs_with_74(
 def test_upload_that_outlasts_its_grace_ends_with_75(
     hanging: HangingS3, keys: Path, tmp_path: Path
 ) -> None:
+    pod = Pod(root=tmp_path, location=hanging.location, keys=keys, grace=3)
+    process = pod.start_upload("model")
+    assert pod.wait_ready() == 0
+
+    code, _ = finish(process)
+
+    assert code == 75
+    assert pod.message["reason"] == "GracePeriodTooShort"
+
+
+def test_upload_to_a_storage_that_answers_nothing_any_more_tells_of_it_in_time(
+    hanging: HangingS3, keys: Path, tmp_path: Path
+) -> None:
+    hanging.deaf.set()
     pod = Pod(root=tmp_path, location=hanging.location, keys=keys, grace=3)
     process = pod.start_upload("model")
     assert pod.wait_ready() == 0

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ _CODES: tuple[tuple[type[DatasetError], ExitCode], ...] = (
     (BlobMissingError, ExitCode.INPUT_MISSING),
     (StorageRefusedError, ExitCode.STORAGE_REFUSED),
 )
+
+
+_WRITING = threading.Lock()
+"""An upload that fails while its time runs out has two threads that tell of it."""
 
 
 class AbortedError(Exception):
@@ -110,7 +115,7 @@ def write_message(message: bytes) -> None:
     """Write the termination message: once, because the file cannot be replaced by renaming."""
     path = termination_log()
     try:
-        with path.open("wb", buffering=0) as file:
+        with _WRITING, path.open("wb", buffering=0) as file:
             file.write(message)
     except OSError as error:
         logging.getLogger(__name__).warning("The message %s cannot be written: %s", path, error)

@@ -80,8 +80,8 @@ def _main() -> None:
     _wait_for_sigterm()
     deadline = Deadline(grace)
     store = open_storage(retry=RetryPolicy(elapsed=float("inf"), deadline=deadline.retry_until))
-    store.renew_keys()  # the kubelet renews the token no longer
     with _Watch(store, run_id, deadline):
+        store.renew_keys()  # the kubelet renews the token no longer
         result, transfer = _upload(store, task)
         write_result(store, run_id, result)
     write_message(encode_message(result, run_id, transfer=transfer))
@@ -137,7 +137,10 @@ def _wait_for_sigterm() -> None:
 
 
 class _Watch:
-    """Stops the transfer when the operator asks for it or when the grace period is nearly over."""
+    """Stops the transfer when the operator asks for it or when the grace period is nearly over.
+
+    Two threads, as a storage that takes requests and never answers must not hide the time.
+    """
 
     def __init__(self, store: BlobStore, run_id: str, deadline: Deadline) -> None:
         self._store = store
@@ -145,39 +148,43 @@ class _Watch:
         self._key = run_key(run_id, "abort")
         self._deadline = deadline
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self._end = threading.Event()
+        self._error: Exception = StorageUnavailableError(
+            f"The outputs were not stored within the grace period of {deadline.grace:g} s: "
+            "raise it, or write less.",
+            reason="GracePeriodTooShort",
+        )
 
     def __enter__(self) -> None:
-        self._thread.start()
+        for task in (self._ask, self._stop):
+            threading.Thread(target=task, name="watch", daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
+        self._end.set()
 
-    def _watch(self) -> None:
-        error = self._problem()
-        while error is None:
-            left = max(0.0, self._deadline.give_up - time.monotonic())
-            if self._done.wait(min(ABORT_POLL_SECONDS, left)):
+    def _ask(self) -> None:
+        """End the upload once the storage has the operator's word that nobody needs it."""
+        while not self._aborted():
+            if self._done.wait(ABORT_POLL_SECONDS):
                 return
-            error = self._problem()
+        self._error = AbortedError("The upload was aborted: its run does not need the outputs.")
+        self._end.set()
+
+    def _aborted(self) -> bool:
+        try:
+            return self._probe.size(self._key) is not None
+        except StorageError:
+            return False
+
+    def _stop(self) -> None:
+        self._end.wait(max(0.0, self._deadline.give_up - time.monotonic()))
+        if self._done.is_set():
+            return
+        error = self._error
         self._store.cancellation.cancel(error)
         if not self._done.wait(self._deadline.stop_seconds):
             os._exit(fail(error))
-
-    def _problem(self) -> Exception | None:
-        if time.monotonic() >= self._deadline.give_up:
-            return StorageUnavailableError(
-                f"The outputs were not stored within the grace period of "
-                f"{self._deadline.grace:g} s: raise it, or write less.",
-                reason="GracePeriodTooShort",
-            )
-        try:
-            aborted = self._probe.size(self._key) is not None
-        except StorageError:
-            return None
-        if aborted:
-            return AbortedError("The upload was aborted: its run does not need the outputs.")
-        return None
 
 
 def _upload(store: BlobStore, task: UploadTask) -> tuple[UploadResult, TransferReport]:
