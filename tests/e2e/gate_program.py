@@ -70,6 +70,10 @@ class Gate:
         except OSError:
             writer.close()
             return
+        if mode(self.port) == "down":  # it has come meanwhile, and cut all that it knew
+            writer.close()
+            back.close()
+            return
         self.writers |= {writer, back}
         await asyncio.gather(
             forward(self.port, reader, back, body=True),

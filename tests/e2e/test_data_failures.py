@@ -143,7 +143,7 @@ async def storage_is_away_for_longer_than_the_grace(place: Place, run: str) -> N
     await place.in_phase(run, "Uploading")
     await place.gate(run, "down")
     record = await place.job(run, lambda job: job.get("infraFailures") == 1)
-    assert record["reason"] in {"StorageUnavailable", "GracePeriodTooShort"}
+    assert record["reason"] in {"StorageUnavailable", "GracePeriodTooShort"}, record
     waits = await place.job(
         run, lambda job: job["phase"] == "Pending" and "does not answer" in job.get("message", "")
     )
