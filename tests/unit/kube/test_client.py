@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import socket
 
 import pytest
@@ -22,6 +23,7 @@ from gradient_operator.kube.resources import INSTANCE_TYPES, PODS, RUNS
 from gradient_operator.kube.transport import IN_FLIGHT
 from tests.unit.kube.faults import fails, hangs, resets, says
 from tests.unit.kube.faulty_api import FaultyApi, quick
+from tests.unit.kube.serving import serving
 
 RUN = {"metadata": {"name": "a"}, "spec": {"x": 1}}
 
@@ -189,10 +191,35 @@ async def test_waiting_for_a_turn_does_not_eat_the_time_of_a_request(api):
     assert answers == [{}] * count
 
 
+async def test_a_proxy_is_asked_where_there_is_one():
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(2))
+        body = b'{"metadata":{}}'
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await reader.read()
+
+    async with serving(proxy) as place:
+        credentials = Credentials("http://api.invalid", FixedHeader("x"), proxy=f"http://{place}")
+        async with KubeClient(credentials, user_agent="test") as client:
+            assert await client.create(RUNS, {}, namespace="ns") == {"metadata": {}}
+    (request,) = asked
+    assert request.startswith(b"POST http://api.invalid/apis/gradient.run/v1alpha1/namespaces/ns/")
+    assert request.endswith(b"\r\n\r\n{}")
+    assert request.count(b"Content-Length: 2\r\n") == 1
+
+
+async def test_names_that_people_mistype_reach_the_server_as_they_are(client, api):
+    for name in ("a b", "ä", "a?b=c", "a%2fb", "a#b"):
+        with pytest.raises(NotFound, match=re.escape(f"{name} not found")):
+            await client.get(RUNS, namespace="ns", name=name)
+
+
 async def test_every_attempt_is_observed(api):
     seen = []
     api.put(RUNS.plural, "a")
-    api.next("get", resets, resets, fails(503))  # aiohttp sends a broken read once more by itself
+    api.next("get", resets, fails(503))
 
     def observe(verb: str, resource: str, code: int, seconds: float, /) -> None:
         assert seconds >= 0

@@ -1,6 +1,7 @@
-"""One HTTP connection pool to the API server: timeouts, retries, errors, and the counting of it.
+"""Requests to the API server: timeouts, retries, errors, and the counting of it.
 
-Speaks bytes. What a path, a verb or a body means is the client's business.
+Speaks bytes. What a path, a verb or a body means is the client's business. Short requests go over
+`connections.py`; streams, and everything where there is a proxy, over aiohttp.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 
 from gradient_operator.kube.backoff import Backoff
+from gradient_operator.kube.connections import Answer, ConnectionPool, NotConnected, keep_alive
 from gradient_operator.kube.errors import KubeError, Unreachable, error_of_answer
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ METADATA_ONLY: Final = (
 )
 """What to accept where the object's metadata is all that matters."""
 _UNAUTHORIZED: Final = 401
+_SUCCESS: Final = range(200, 300)
+_IN_PATHS: Final = "/:@!$&'()*+,;=~"
+"""What stands in a path as it is, besides letters, digits and `-._` (RFC 3986, 3.3)."""
 
 
 class RequestObserver(Protocol):
@@ -105,12 +111,19 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=30, socket_factory=_socket_with_keepalive
-            ),
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            )
         )
+        self._pool = ConnectionPool(
+            credentials.server,
+            tls=credentials.tls,
+            tls_name=credentials.tls_name,
+            seconds=self._timeouts.connect,
+        )
+        self._headers = {"User-Agent": user_agent, "Host": urlsplit(credentials.server).netloc}
 
     async def close(self) -> None:
         """Close all connections; streams that are open end with an error."""
+        self._pool.close()
         await self._session.close()
 
     async def request(self, call: Call) -> bytes:
@@ -160,27 +173,62 @@ class Transport:
             response.close()
 
     async def _once(self, call: Call) -> bytes:
+        async with self._turns:
+            if self._credentials.proxy is None:
+                return await self._exchange(call)
+            return await self._over_aiohttp(call)
+
+    async def _exchange(self, call: Call) -> bytes:
+        """Send and wait for the whole answer; anything but success is raised."""
+        headers = await self._headers_of(call)
+        started = time.perf_counter()
+        code = 0
+        try:
+            connection = await self._pool.take()
+            try:
+                if call.fence is not None:
+                    call.fence()  # not before: it may have taken seconds to connect
+                answer = await connection.exchange(
+                    _message(call, self._credentials.server, headers), seconds=self._timeouts.total
+                )
+            finally:
+                self._pool.give_back(connection)
+            code = answer.status
+        except (TimeoutError, OSError) as error:
+            raise _unreachable(call, error) from error
+        finally:
+            if self._observer is not None:
+                self._observer(call.verb, call.resource, code, time.perf_counter() - started)
+        if code in _SUCCESS:
+            return answer.body
+        raise error_of_answer(code, answer.body, retry_after=_patience(answer))
+
+    async def _over_aiohttp(self, call: Call) -> bytes:
         timeout = aiohttp.ClientTimeout(
             sock_connect=self._timeouts.connect, total=self._timeouts.total
         )
-        async with self._turns:
-            response = await self._open(call, timeout)
-            async with response:
-                try:
-                    return await response.read()
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise _unreachable(call, error) from error
+        response = await self._open(call, timeout)
+        async with response:
+            try:
+                return await response.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreachable(call, error) from error
+
+    async def _headers_of(self, call: Call) -> dict[str, str]:
+        headers = {**self._headers, "Accept": METADATA_ONLY if call.brief else "application/json"}
+        if authorization := await self._credentials.authorization.header():
+            headers["Authorization"] = authorization
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+            headers["Content-Length"] = str(len(call.body))
+        if call.verb == "list":
+            headers["Accept-Encoding"] = "gzip"
+        return headers
 
     async def _open(self, call: Call, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """Send and wait for the headers; anything but success is raised."""
         credentials = self._credentials
-        headers = {}
-        if authorization := await credentials.authorization.header():
-            headers["Authorization"] = authorization
-        if call.brief:
-            headers["Accept"] = METADATA_ONLY
-        if call.body is not None:
-            headers["Content-Type"] = call.content_type
+        headers = await self._headers_of(call)
         if call.fence is not None:
             call.fence()
         started = time.perf_counter()
@@ -199,15 +247,33 @@ class Transport:
                 allow_redirects=False,
             )
             code = response.status
-            if response.ok:
+            if code in _SUCCESS:
                 return response
             async with response:
-                raise error_of_answer(code, await response.read(), retry_after=_patience(response))
+                answer = Answer(
+                    code,
+                    {
+                        name.lower().encode(): value.encode()
+                        for name, value in response.headers.items()
+                    },
+                    await response.read(),
+                )
+            raise error_of_answer(code, answer.body, retry_after=_patience(answer))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(call, error) from error
         finally:
             if self._observer is not None:
                 self._observer(call.verb, call.resource, code, time.perf_counter() - started)
+
+
+def _message(call: Call, server: str, headers: Mapping[str, str]) -> bytes:
+    """Return a request as HTTP/1.1 has it (RFC 9112)."""
+    target = quote(urlsplit(server).path + call.path, safe=_IN_PATHS)
+    if call.query:
+        target = f"{target}?{urlencode(call.query)}"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"{call.method} {target} HTTP/1.1\r\n{lines}\r\n"
+    return head.encode("latin-1") + (call.body or b"")
 
 
 async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[bytes]:
@@ -224,27 +290,28 @@ def _may_repeat(call: Call, error: KubeError) -> bool:
     return call.replay and error.retryable
 
 
-def _patience(response: aiohttp.ClientResponse) -> float | None:
+def _patience(answer: Answer) -> float | None:
     """Return `Retry-After` in seconds; the API server never sends the header's date form."""
-    value = response.headers.get("Retry-After", "")
+    value = answer.headers.get(b"retry-after", b"")
     return float(value) if value.isdigit() else None
 
 
 def _unreachable(call: Call, error: Exception) -> Unreachable:
     what = str(error) or "no answer in time"
-    unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    unsent = isinstance(
+        error, NotConnected | aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+    )
     result = Unreachable(f"{call.method} {call.path}: {what}", sent=not unsent)
     # A certificate that is refused now will be refused in a second, too.
-    result.retryable = not isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL)
+    result.retryable = not (
+        isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL)
+        or (isinstance(error, NotConnected) and error.permanent)
+    )
     return result
 
 
 def _socket_with_keepalive(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Make a socket that notices a vanished peer in about a minute, also when it only listens."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family=family, type=kind, proto=protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    keep_alive(made)
     return made

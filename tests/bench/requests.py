@@ -1,0 +1,98 @@
+"""What one request costs its sender: over the operator's own connections and over aiohttp.
+
+python -m hack.cluster up --name simulated && python -m tests.bench.requests [--rounds 5]
+
+Each round sends patches of one object's status, as large as those of a run, in turns over both,
+one after the other and sixteen at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from gradient_operator.kube.client import KubeClient
+from gradient_operator.kube.credentials import load_credentials
+from gradient_operator.kube.resources import NAMESPACES, PODS
+from gradient_operator.kube.transport import Transport
+from tests.bench.machine import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KUBECONFIG = ROOT / ".local" / "simulated.kubeconfig"
+PATCHES = 400
+
+
+class OverAiohttp(Transport):
+    """As it is where there is a proxy."""
+
+    _exchange = Transport._over_aiohttp
+
+
+async def measure(client: KubeClient, namespace: str, *, at_once: int) -> tuple[float, float]:
+    """Microseconds of processor time, and of time, for one patch."""
+    left = iter(range(PATCHES))
+
+    async def send() -> None:
+        for number in left:
+            conditions = [{"type": f"c-{each}", "status": "True"} for each in range(5)]
+            body = {"status": {"conditions": conditions, "message": str(number)}}
+            await client.merge_patch(
+                PODS, body, name="a", namespace=namespace, subresource="status", brief=True
+            )
+
+    began, used = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(send() for _ in range(at_once)))
+    spent = time.process_time() - used
+    return spent / PATCHES * 1e6, (time.perf_counter() - began) / PATCHES * 1e6
+
+
+async def _make_pod(client: KubeClient) -> str:
+    namespace = f"requests-{uuid.uuid4().hex[:6]}"
+    await client.create(NAMESPACES, {"metadata": {"name": namespace}})
+    spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": "none"}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}
+    await client.create(PODS, body, namespace=namespace)
+    return namespace
+
+
+async def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.requests")
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args(arguments).rounds
+    credentials = load_credentials(KUBECONFIG)
+    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    async with (
+        KubeClient(credentials, user_agent="bench") as own,
+        KubeClient(credentials, user_agent="bench") as other,
+    ):
+        await other._transport.close()
+        other._transport = OverAiohttp(credentials, user_agent="bench")
+        namespace = await _make_pod(own)
+        try:
+            for number in range(rounds + 1):
+                for name, client in (("own", own), ("aiohttp", other)):
+                    for at_once in (1, 16):
+                        measured = await measure(client, namespace, at_once=at_once)
+                        if number:  # the first is for connections and caches
+                            found.setdefault((name, at_once), []).append(measured)
+        finally:
+            await own.delete(NAMESPACES, name=namespace)
+    print("connections  at once  processor, us            time, us")
+    for (name, at_once), values in found.items():
+        cells = [_cell([value[column] for value in values]) for column in (0, 1)]
+        print(f"{name:<12} {at_once:>7}  {cells[0]:<24} {cells[1]}")
+
+
+def _cell(values: list[float]) -> str:
+    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
