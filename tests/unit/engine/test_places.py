@@ -7,9 +7,9 @@ B = Pool("namespace", "team-b")
 GPU = Pool("machine", "A100")
 
 
-def wishes(name, *pools, jobs=1, priority=0, created=0.0):
+def wishes(name, *pools, jobs=1, priority=0, created=0.0, order=0):
     rank = (-priority, created, "ns", name)
-    return Wishes(rank, ("ns", name), pools, [f"{name}-{number}" for number in range(jobs)])
+    return Wishes(rank, ("ns", name), pools, order, [f"{name}-{number}" for number in range(jobs)])
 
 
 def given(lines, room, **how):
@@ -47,6 +47,11 @@ def test_the_first_in_a_line_is_not_starved_by_others_that_need_less():
     foreign = wishes("foreign", B, GPU, created=9)
     assert given([[first], others, [foreign]], {A: 0, B: 1, GPU: 1}) == {}
     assert given([[first], others, [foreign]], {A: 1, B: 1, GPU: 1}) == {"gpu": 1}
+
+
+def test_a_job_that_waits_keeps_no_place_from_an_earlier_one_of_its_own_run():
+    cpu, gpu = wishes("run", A, order=0), wishes("run", A, GPU, order=1)
+    assert hand_out([[gpu], [cpu]], {A: 1, GPU: 0}) == [(cpu, 1)]
 
 
 def test_nobody_is_served_behind_a_run_that_was_not_looked_at():

@@ -74,10 +74,10 @@ class PlaceKeeper:
             del given[job]
         machines = {machine: self._pools(run[0], machine) for _, machine in wants}
         found: dict[Pools, Wishes] = {}
-        for job, machine in wants:
+        for order, (job, machine) in enumerate(wants):
             if job not in given:
                 pools = machines[machine]
-                found.setdefault(pools, Wishes(rank, run, pools)).jobs.append(job)
+                found.setdefault(pools, Wishes(rank, run, pools, order)).jobs.append(job)
         for pools, wishes in found.items():
             bisect.insort(self._lines.setdefault(pools, []), wishes, key=_rank)
         self._waits[run], self._machines[run] = list(found.values()), machines

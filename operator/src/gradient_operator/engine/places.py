@@ -31,6 +31,8 @@ class Wishes:
     rank: Rank
     run: tuple[str, str]
     pools: tuple[Pool, ...]
+    order: int = 0
+    """Of the wishes of one run the smaller comes first: the place of its first job in the run."""
     jobs: list[str] = field(default_factory=list)
 
 
@@ -44,10 +46,10 @@ def hand_out(
     free = dict(room)
     full: set[Pool] = set()
     given: list[tuple[Wishes, int]] = []
-    heads = [(line[0].rank, number, 0) for number, line in enumerate(lines) if line]
+    heads = [(line[0].rank, line[0].order, number, 0) for number, line in enumerate(lines) if line]
     heapq.heapify(heads)
     while heads:
-        rank, number, place = heapq.heappop(heads)
+        rank, _, number, place = heapq.heappop(heads)
         if until is not None and rank >= until:
             break
         wishes = lines[number][place]
@@ -59,7 +61,8 @@ def hand_out(
             given.append((wishes, count))
         if count == wanted:
             if place + 1 < len(lines[number]):
-                heapq.heappush(heads, (lines[number][place + 1].rank, number, place + 1))
+                following = lines[number][place + 1]
+                heapq.heappush(heads, (following.rank, following.order, number, place + 1))
             continue
         lacking = {pool for pool in wishes.pools if free[pool] <= 0}
         if not lacking <= full:

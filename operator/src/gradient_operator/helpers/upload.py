@@ -165,11 +165,12 @@ class _Watch:
 
     def _ask(self) -> None:
         """End the upload once the storage has the operator's word that nobody needs it."""
-        while not self._aborted():
-            if self._done.wait(ABORT_POLL_SECONDS):
+        while not self._done.wait(ABORT_POLL_SECONDS):
+            if self._aborted():
+                text = "The upload was aborted: its run does not need the outputs."
+                self._error = AbortedError(text)
+                self._end.set()
                 return
-        self._error = AbortedError("The upload was aborted: its run does not need the outputs.")
-        self._end.set()
 
     def _aborted(self) -> bool:
         try:
