@@ -2,8 +2,8 @@
 
 python -m hack.cluster up --name simulated && python -m tests.bench.requests [--rounds 5]
 
-Each round sends patches of one object's status, as large as those of a run, in turns over both,
-one after the other and sixteen at once.
+Each round sends patches of the status of Pods, about as large as those of a run, in turns over
+both, one after the other and sixteen at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KUBECONFIG = ROOT / ".local" / "simulated.kubeconfig"
-PATCHES = 400
+PATCHES = 800
+MOST_AT_ONCE = 16
 
 
 class OverAiohttp(Transport):
@@ -36,28 +37,30 @@ class OverAiohttp(Transport):
 
 async def measure(client: KubeClient, namespace: str, *, at_once: int) -> tuple[float, float]:
     """Microseconds of processor time, and of time, for one patch."""
-    left = iter(range(PATCHES))
+    each = PATCHES // at_once
 
-    async def send() -> None:
-        for number in left:
+    async def send(pod: int) -> None:
+        for number in range(each):
             conditions = [{"type": f"c-{each}", "status": "True"} for each in range(5)]
-            body = {"status": {"conditions": conditions, "message": str(number)}}
+            body = {"status": {"conditions": conditions, "message": f"{uuid.uuid4()} {number}"}}
             await client.merge_patch(
-                PODS, body, name="a", namespace=namespace, subresource="status", brief=True
+                PODS, body, name=f"p-{pod}", namespace=namespace, subresource="status", brief=True
             )
 
     began, used = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(send() for _ in range(at_once)))
-    spent = time.process_time() - used
-    return spent / PATCHES * 1e6, (time.perf_counter() - began) / PATCHES * 1e6
+    await asyncio.gather(*(send(pod) for pod in range(at_once)))
+    sent, spent = each * at_once, time.process_time() - used
+    return spent / sent * 1e6, (time.perf_counter() - began) / sent * 1e6
 
 
-async def _make_pod(client: KubeClient) -> str:
+async def _make_pods(client: KubeClient) -> str:
     namespace = f"requests-{uuid.uuid4().hex[:6]}"
     await client.create(NAMESPACES, {"metadata": {"name": namespace}})
     spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": "none"}]}
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}
-    await client.create(PODS, body, namespace=namespace)
+    for number in range(MOST_AT_ONCE):
+        metadata = {"name": f"p-{number}"}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        await client.create(PODS, body, namespace=namespace)
     return namespace
 
 
@@ -74,11 +77,11 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     ):
         await other._transport.close()
         other._transport = OverAiohttp(credentials, user_agent="bench")
-        namespace = await _make_pod(own)
+        namespace = await _make_pods(own)
         try:
             for number in range(rounds + 1):
                 for name, client in (("own", own), ("aiohttp", other)):
-                    for at_once in (1, 16):
+                    for at_once in (1, MOST_AT_ONCE):
                         measured = await measure(client, namespace, at_once=at_once)
                         if number:  # the first is for connections and caches
                             found.setdefault((name, at_once), []).append(measured)

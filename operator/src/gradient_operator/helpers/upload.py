@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from gradient_operator.datasets import progress_log
 from gradient_operator.datasets.errors import (
@@ -42,6 +42,8 @@ from gradient_operator.helpers.fetch import open_storage, report, sum_up
 from gradient_operator.helpers.running import AbortedError, fail, run, write_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gradient_operator.datasets.manifest import Version
     from gradient_operator.datasets.progress import Progress
     from gradient_operator.datasets.report import TransferReport
@@ -80,8 +82,9 @@ def _main() -> None:
     _wait_for_sigterm()
     deadline = Deadline(grace)
     store = open_storage(retry=RetryPolicy(elapsed=float("inf"), deadline=deadline.retry_until))
-    with _Watch(store, run_id, deadline):
+    with _Watch(store, run_id, deadline) as watch:
         store.renew_keys()  # the kubelet renews the token no longer
+        watch.ask()
         result, transfer = _upload(store, task)
         write_result(store, run_id, result)
     write_message(encode_message(result, run_id, transfer=transfer))
@@ -155,22 +158,28 @@ class _Watch:
             reason="GracePeriodTooShort",
         )
 
-    def __enter__(self) -> None:
-        for task in (self._ask, self._stop):
-            threading.Thread(target=task, name="watch", daemon=True).start()
+    def __enter__(self) -> Self:
+        self._start(self._stop)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._end.set()
 
+    def ask(self) -> None:
+        """Ask the storage from now on whether the operator wants an end."""
+        self._start(self._ask)
+
+    @staticmethod
+    def _start(task: Callable[[], None]) -> None:
+        threading.Thread(target=task, name="watch", daemon=True).start()
+
     def _ask(self) -> None:
-        """End the upload once the storage has the operator's word that nobody needs it."""
-        while not self._done.wait(ABORT_POLL_SECONDS):
-            if self._aborted():
-                text = "The upload was aborted: its run does not need the outputs."
-                self._error = AbortedError(text)
-                self._end.set()
+        while not self._aborted():
+            if self._done.wait(ABORT_POLL_SECONDS):
                 return
+        self._error = AbortedError("The upload was aborted: its run does not need the outputs.")
+        self._end.set()
 
     def _aborted(self) -> bool:
         try:
