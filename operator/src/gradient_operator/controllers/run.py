@@ -262,9 +262,11 @@ class RunController:
     async def _stop(self, pods: Iterable[PodRecord]) -> None:
         found = list(pods)
         actions = leftovers.stop(found)
-        if actions and not self._services.is_leader():
+        if not actions:
+            return
+        if not self._services.is_leader():
             raise NotLeading
-        namespace = found[0].namespace if found else ""
+        namespace = found[0].namespace
         await asyncio.gather(*(self._applier.delete(namespace, action) for action in actions))
 
     async def _advance(self, key: Key, view: RunView, state: RunState) -> None:

@@ -100,6 +100,8 @@ class Applier:
                     left -= 1
                 return await self._one(state, action)
 
+        if len(actions) <= 1:  # as most looks: no task for it
+            return bool(actions) and await one(actions[0])
         done = await asyncio.gather(*(one(action) for action in actions), return_exceptions=True)
         failed = [result for result in done if isinstance(result, BaseException)]
         for error in failed:
