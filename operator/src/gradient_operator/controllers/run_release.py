@@ -24,7 +24,8 @@ QUIET: Final = 0.25
 """Seconds without other work after which the operator has nothing better to do."""
 PATIENCE: Final = 30.0
 """Seconds that a finished Pod waits at most while there is other work."""
-AT_ONCE: Final = 4
+AT_ONCE: Final = 16
+"""Released together: fewer cost more processor time each, more would hold up work that comes."""
 RETRY: Final = 5.0
 """Seconds until what failed is tried again."""
 
