@@ -1,7 +1,7 @@
 """Keep-alive connections to one server, for requests whose whole answer is wanted at once.
 
-The operator sends three requests for each Pod, and a general client spends more on each than the
-operator on deciding what to send (docs/decisions/0019). Knows HTTP/1.1 and TLS; what a path, a verb
+The operator sends three requests for each Pod, and a general client spends twice as much on each
+(docs/decisions/0019). Knows HTTP/1.1 and TLS; what a path, a verb
 or a status means is not known here, nor when to try again.
 """
 
