@@ -1,9 +1,9 @@
-"""What one request costs its sender: over the operator's own connections and over aiohttp.
+"""What requests and watched events cost: over the operator's own connections and over aiohttp.
 
 python -m hack.cluster up --name simulated && python -m tests.bench.requests [--rounds 5]
 
 Each round sends patches of the status of Pods, about as large as those of a run, in turns over
-both, one after the other and sixteen at once.
+both, one after the other and sixteen at once, and watches what came of them from the beginning.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import statistics
 import time
 import uuid
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from gradient_operator.kube.client import KubeClient
@@ -33,6 +34,7 @@ class OverAiohttp(Transport):
     """As it is where there is a proxy."""
 
     _exchange = Transport._over_aiohttp
+    _stream = Transport._stream_over_aiohttp
 
 
 async def measure(client: KubeClient, namespace: str, *, at_once: int) -> tuple[float, float]:
@@ -53,6 +55,19 @@ async def measure(client: KubeClient, namespace: str, *, at_once: int) -> tuple[
     return spent / sent * 1e6, (time.perf_counter() - began) / sent * 1e6
 
 
+async def watch(client: KubeClient, namespace: str, version: str) -> tuple[float, float]:
+    """Microseconds of processor time, and of time, for one event of many that wait."""
+    began, used, seen = time.perf_counter(), time.process_time(), 0
+    events = client.watch(PODS, namespace=namespace, resource_version=version)
+    async with aclosing(events):
+        async for _ in events:
+            seen += 1
+            if seen == PATCHES:
+                break
+    spent = time.process_time() - used
+    return spent / seen * 1e6, (time.perf_counter() - began) / seen * 1e6
+
+
 async def _make_pods(client: KubeClient) -> str:
     namespace = f"requests-{uuid.uuid4().hex[:6]}"
     await client.create(NAMESPACES, {"metadata": {"name": namespace}})
@@ -70,7 +85,7 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args(arguments).rounds
     credentials = load_credentials(KUBECONFIG)
-    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     async with (
         KubeClient(credentials, user_agent="bench") as own,
         KubeClient(credentials, user_agent="bench") as other,
@@ -81,16 +96,22 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         try:
             for number in range(rounds + 1):
                 for name, client in (("own", own), ("aiohttp", other)):
+                    version = (await own.list_all(PODS, namespace=namespace)).resource_version
+                    row = {}
                     for at_once in (1, MOST_AT_ONCE):
-                        measured = await measure(client, namespace, at_once=at_once)
-                        if number:  # the first is for connections and caches
-                            found.setdefault((name, at_once), []).append(measured)
+                        row[f"patch, {at_once} at once"] = await measure(
+                            client, namespace, at_once=at_once
+                        )
+                    row["watched event"] = await watch(client, namespace, version)
+                    if number:  # the first is for connections and caches
+                        for what, measured in row.items():
+                            found.setdefault((name, what), []).append(measured)
         finally:
             await own.delete(NAMESPACES, name=namespace)
-    print("connections  at once  processor, us            time, us")
-    for (name, at_once), values in found.items():
+    print(f"{'connections':<12} {'what':<18} {'processor, us':<24} time, us")
+    for (name, what), values in found.items():
         cells = [_cell([value[column] for value in values]) for column in (0, 1)]
-        print(f"{name:<12} {at_once:>7}  {cells[0]:<24} {cells[1]}")
+        print(f"{name:<12} {what:<18} {cells[0]:<24} {cells[1]}")
 
 
 def _cell(values: list[float]) -> str:

@@ -195,16 +195,21 @@ async def test_a_proxy_is_asked_where_there_is_one():
     asked: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(2))
-        body = b'{"metadata":{}}'
-        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        await reader.read()
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if asked[-1].startswith(b"POST"):
+            asked[-1] += await reader.readexactly(2)
+        body = b'{"metadata":{}}\n'
+        head = b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
 
     async with serving(proxy) as place:
         credentials = Credentials("http://api.invalid", FixedHeader("x"), proxy=f"http://{place}")
         async with KubeClient(credentials, user_agent="test") as client:
             assert await client.create(RUNS, {}, namespace="ns") == {"metadata": {}}
-    (request,) = asked
+            lines = [line async for line in client.pod_logs("p", namespace="ns")]
+    assert lines == [b'{"metadata":{}}']
+    request, logs = asked
+    assert logs.startswith(b"GET http://api.invalid/api/v1/namespaces/ns/pods/p/log")
     assert request.startswith(b"POST http://api.invalid/apis/gradient.run/v1alpha1/namespaces/ns/")
     assert request.endswith(b"\r\n\r\n{}")
     assert request.count(b"Content-Length: 2\r\n") == 1

@@ -220,6 +220,115 @@ async def test_closing_ends_what_is_under_way(pool, server):
         await asked
 
 
+async def stream(pool: ConnectionPool, *, silence: float | None = None) -> AsyncIterator[bytes]:
+    """The pieces of a stream."""
+    connection = await pool.take()
+    try:
+        answer = await connection.stream(REQUEST, seconds=60, silence=silence)
+        assert (answer.status, answer.body) == (200, b"")
+        while piece := await answer.chunks.next():
+            yield piece
+    finally:
+        pool.give_back(connection)
+
+
+class Told:
+    """Says the next word of a stream when a test tells it to."""
+
+    def __init__(self) -> None:
+        self.words: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def say(self, word: bytes) -> None:
+        self.words.put_nowait(b"%x\r\n%s\r\n" % (len(word), word))
+
+    async def talk(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        while word := await self.words.get():
+            writer.write(word)
+            await writer.drain()
+
+
+async def test_a_stream_gives_what_has_come_and_leaves_its_connection_to_the_next(pool, server):
+    told = Told()
+    server.says = [told.talk]
+    pieces = stream(pool)
+    for word in (b"one", b"two"):
+        told.say(word)
+        assert await anext(pieces) == word
+    told.say(b"")
+    told.words.put_nowait(b"")
+    with pytest.raises(StopAsyncIteration):
+        await anext(pieces)
+    assert (await ask(pool)).body == b"here"
+    assert server.connections == 1
+
+
+async def test_a_stream_that_is_left_early_is_closed(pool, server):
+    told = Told()
+    server.says = [told.talk]
+    pieces = stream(pool)
+    told.say(b"one")
+    await anext(pieces)
+    await pieces.aclose()
+    told.say(b"of the first")
+    told.words.put_nowait(b"")
+    assert (await ask(pool)).body == b"here"
+
+
+async def test_a_refusal_of_a_stream_is_told_whole(pool, server):
+    server.says = [answer(b"too old", code=410)]
+    connection = await pool.take()
+    refused = await connection.stream(REQUEST, seconds=60, silence=None)
+    assert (refused.status, refused.body, refused.chunks) == (410, b"too old", None)
+    pool.give_back(connection)
+    assert (await ask(pool)).body == b"here"
+    assert server.connections == 1
+
+
+async def test_a_stream_that_is_cut_gives_what_came_before(pool, server):
+    server.says = [and_closes(CHUNKED + b"4\r\nhalf\r\n")]
+    pieces = stream(pool)
+    assert await anext(pieces) == b"half"
+    with pytest.raises(ConnectionResetError):
+        await anext(pieces)
+
+
+async def test_a_stream_may_be_silent_between_words_but_not_for_ever(pool, server):
+    told = Told()
+    server.says = [told.talk]
+    pieces = stream(pool, silence=0.4)
+    for _ in range(3):
+        asyncio.get_running_loop().call_later(0.2, told.say, b"word")
+        assert await anext(pieces) == b"word"
+    with pytest.raises(TimeoutError, match=r"nothing came for 0\.4 s"):
+        await anext(pieces)
+    told.words.put_nowait(b"")
+
+
+async def test_who_is_slow_to_take_holds_the_server_up_and_is_not_cut(pool, server):
+    size, sent = 1 << 16, 0
+
+    async def floods(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(CHUNKED)
+        while sent < 1 << 28:
+            writer.write(b"%x\r\n%s\r\n" % (size, bytes(size)))
+            await writer.drain()
+            sent += size
+
+    server.says = [floods]
+    pieces = stream(pool, silence=0.2)
+    await anext(pieces)
+    before = -1
+    while before != sent:  # until the server has to wait
+        before = sent
+        await asyncio.sleep(0.3)
+    assert sent < 1 << 27
+    while before < 1 << 26:
+        before += len(await anext(pieces))
+    await pieces.aclose()
+
+
 async def test_a_server_that_is_not_there_was_sent_nothing(unused_tcp_port):
     pool = pool_for(f"http://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(NotConnected) as caught:

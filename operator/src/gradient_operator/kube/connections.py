@@ -1,8 +1,8 @@
-"""Keep-alive connections to one server, for requests whose whole answer is wanted at once.
+"""Keep-alive connections to one server: answers at once, and streams as they come.
 
-The operator sends three requests for each Pod, and a general client spends twice as much on each
-(docs/decisions/0019). Knows HTTP/1.1 and TLS; what a path, a verb
-or a status means is not known here, nor when to try again.
+The operator sends three requests for each Pod and hears of it five times; a general client spends
+twice as much on each (docs/decisions/0019). Knows HTTP/1.1 and TLS; what a path, a verb or a status
+means is not known here, nor when to try again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _SECOND_ADDRESS_SECONDS: Final = 0.25
 """RFC 8305: when to try a host's next address beside the first."""
 _PORTS: Final = {"http": 80, "https": 443}
 _INFORMATIONAL: Final = range(100, 200)
+_SUCCESS: Final = range(200, 300)
+_MOST_WAITING: Final = 1 << 20
+"""Bytes of a stream that nobody has taken yet, after which the server has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Answer:
     status: int
     headers: Mapping[bytes, bytes]
     body: bytes
+    chunks: Chunks | None = None
+    """The body of a success that was asked for as a stream."""
 
 
 class NotConnected(OSError):
@@ -45,6 +50,76 @@ class NotConnected(OSError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class Chunks:
+    """The body of an answer as it comes; after `silence` seconds without any it is cut."""
+
+    def __init__(self, transport: asyncio.Transport, *, silence: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._silence = silence
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._heard_at = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._listen()
+
+    async def next(self) -> bytes:
+        """Return all that has come since, or wait for more; empty at the end.
+
+        Raises:
+            OSError: the connection broke, or was silent for too long (TimeoutError).
+        """
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return b""
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        taken, self._pieces = b"".join(self._pieces), []
+        if self._size > _MOST_WAITING:
+            self._transport.resume_reading()
+        self._size = 0
+        return taken
+
+    def add(self, piece: bytes) -> None:
+        """A piece has come."""
+        self._heard_at = self._loop.time()
+        self._pieces.append(piece)
+        before, self._size = self._size, self._size + len(piece)
+        if before <= _MOST_WAITING < self._size:
+            self._transport.pause_reading()
+        self._wake()
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes; with an error, more should have come."""
+        if self._ended:
+            return
+        self._ended, self._error = True, error
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake()
+
+    def _listen(self) -> None:
+        """Ask again when the silence may have been too long: a timer for each piece would cost."""
+        if self._silence is None or self._ended:
+            return
+        now = self._loop.time()
+        since = now if self._pieces else self._heard_at
+        if now - since >= self._silence:
+            self.end(TimeoutError(f"nothing came for {self._silence:g} s"))
+            return
+        self._timer = self._loop.call_at(since + self._silence, self._listen)
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
 
 class Connection(asyncio.Protocol):
@@ -56,6 +131,9 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Answer] | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
+        self._streams = False
+        self._silence: float | None = None
+        self._chunks: Chunks | None = None
         self._ends_with_connection = False
         self.is_reusable = False
         """Whether it is open, and nothing of an answer is still to come."""
@@ -67,6 +145,19 @@ class Connection(asyncio.Protocol):
             OSError: the connection broke, or what came is no HTTP; the request may have arrived.
             TimeoutError: the answer was not there after so many seconds.
         """
+        return await self._send(request, seconds=seconds)
+
+    async def stream(
+        self, request: bytes, *, seconds: float | None, silence: float | None
+    ) -> Answer:
+        """Send a request, and let the body of a success come bit by bit; errors as above.
+
+        After `silence` seconds without a bit the stream ends with an error.
+        """
+        self._streams, self._silence = True, silence
+        return await self._send(request, seconds=seconds)
+
+    async def _send(self, request: bytes, *, seconds: float | None) -> Answer:
         if self._transport is None or not self.is_reusable:
             raise ConnectionResetError("the connection was closed")
         self.is_reusable = False  # until all of the answer is here
@@ -89,7 +180,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what nobody has asked for ends the connection."""
-        if self._waiter is None:
+        if self._waiter is None and self._chunks is None:
             self.close()
             return
         try:
@@ -118,10 +209,16 @@ class Connection(asyncio.Protocol):
         self._ends_with_connection = not (
             b"content-length" in self._headers or b"transfer-encoding" in self._headers
         )
+        if self._streams and self._parser.get_status_code() in _SUCCESS and self._transport:
+            self._chunks = Chunks(self._transport, silence=self._silence)
+            self._answer(b"", self._chunks)
 
     def on_body(self, body: bytes) -> None:
         """Parser: a part of the body."""
-        self._body.append(body)
+        if self._chunks is None:
+            self._body.append(body)
+        else:
+            self._chunks.add(body)
 
     def on_message_complete(self) -> None:
         """Parser: the answer is complete; what only informs is not the answer."""
@@ -130,20 +227,31 @@ class Connection(asyncio.Protocol):
             self._complete()
 
     def _complete(self) -> None:
-        body = b"".join(self._body)
         self._ends_with_connection = False
+        chunks, self._chunks, self._streams = self._chunks, None, False
+        if chunks is not None:
+            chunks.end()
+            return
+        body = b"".join(self._body)
         if self._headers.get(b"content-encoding") == b"gzip":
             try:
                 body = gzip.decompress(body)
             except (OSError, EOFError, zlib.error) as error:
                 self._fail(OSError(f"the answer cannot be unpacked: {error}"))
                 return
+        self._answer(body)
+
+    def _answer(self, body: bytes, chunks: Chunks | None = None) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_result(Answer(self._parser.get_status_code(), self._headers, body))
+            status = self._parser.get_status_code()
+            waiter.set_result(Answer(status, self._headers, body, chunks))
 
     def _fail(self, error: Exception) -> None:
         waiter, self._waiter = self._waiter, None
+        chunks, self._chunks = self._chunks, None
+        if chunks is not None:
+            chunks.end(error)
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
 

@@ -1,7 +1,7 @@
 """Requests to the API server: timeouts, retries, errors, and the counting of it.
 
-Speaks bytes. What a path, a verb or a body means is the client's business. Short requests go over
-`connections.py`; streams, and everything where there is a proxy, over aiohttp.
+Speaks bytes. What a path, a verb or a body means is the client's business. Where the kubeconfig
+names a proxy everything goes over aiohttp, else over `connections.py`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 
 from gradient_operator.kube.backoff import Backoff
-from gradient_operator.kube.connections import Answer, ConnectionPool, NotConnected, keep_alive
+from gradient_operator.kube.connections import (
+    Answer,
+    Chunks,
+    Connection,
+    ConnectionPool,
+    NotConnected,
+    keep_alive,
+)
 from gradient_operator.kube.errors import KubeError, Unreachable, error_of_answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from gradient_operator.kube.credentials import Credentials
 
@@ -125,6 +132,7 @@ class Transport:
         """Close all connections; streams that are open end with an error."""
         self._pool.close()
         await self._session.close()
+        await asyncio.sleep(0)  # until the sockets are closed, too
 
     async def request(self, call: Call) -> bytes:
         """Send `call`, again where that is safe, and return the answer's body.
@@ -162,13 +170,33 @@ class Transport:
         Raises:
             KubeError: the server refused, or (from the chunks) the connection broke.
         """
-        timeout = aiohttp.ClientTimeout(
-            sock_connect=self._timeouts.connect,
-            sock_read=None if patient else self._timeouts.silence,
-        )
+        silence = None if patient else self._timeouts.silence
+        opened = self._stream_over_aiohttp if self._credentials.proxy else self._stream
+        async with opened(call, silence) as chunks:
+            yield chunks
+
+    @asynccontextmanager
+    async def _stream(
+        self, call: Call, silence: float | None
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        message = _message(call, self._credentials.server, await self._headers_of(call))
+        connection = await self._take(call)
+        try:
+            asked = connection.stream(message, seconds=silence, silence=silence)
+            answer = await self._answered(call, asked)
+            assert answer.chunks is not None  # noqa: S101 - it is a success
+            yield _chunks(answer.chunks, call)
+        finally:
+            self._pool.give_back(connection)
+
+    @asynccontextmanager
+    async def _stream_over_aiohttp(
+        self, call: Call, silence: float | None
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        timeout = aiohttp.ClientTimeout(sock_connect=self._timeouts.connect, sock_read=silence)
         response = await self._open(call, timeout)
         try:
-            yield _chunks(response, call)
+            yield _chunks_of_aiohttp(response, call)
         finally:
             response.close()
 
@@ -179,29 +207,42 @@ class Transport:
             return await self._over_aiohttp(call)
 
     async def _exchange(self, call: Call) -> bytes:
-        """Send and wait for the whole answer; anything but success is raised."""
-        headers = await self._headers_of(call)
+        message = _message(call, self._credentials.server, await self._headers_of(call))
+        connection = await self._take(call)
+        try:
+            if call.fence is not None:
+                call.fence()  # not before: it may have taken seconds to connect
+            asked = connection.exchange(message, seconds=self._timeouts.total)
+            return (await self._answered(call, asked)).body
+        finally:
+            self._pool.give_back(connection)
+
+    async def _take(self, call: Call) -> Connection:
+        started = time.perf_counter()
+        try:
+            return await self._pool.take()
+        except NotConnected as error:
+            self._observed(call, 0, started)
+            raise _unreachable(call, error) from error
+
+    async def _answered(self, call: Call, asked: Awaitable[Answer]) -> Answer:
+        """Wait for an answer; anything but success is raised."""
         started = time.perf_counter()
         code = 0
         try:
-            connection = await self._pool.take()
-            try:
-                if call.fence is not None:
-                    call.fence()  # not before: it may have taken seconds to connect
-                answer = await connection.exchange(
-                    _message(call, self._credentials.server, headers), seconds=self._timeouts.total
-                )
-            finally:
-                self._pool.give_back(connection)
+            answer = await asked
             code = answer.status
         except (TimeoutError, OSError) as error:
             raise _unreachable(call, error) from error
         finally:
-            if self._observer is not None:
-                self._observer(call.verb, call.resource, code, time.perf_counter() - started)
+            self._observed(call, code, started)
         if code in _SUCCESS:
-            return answer.body
+            return answer
         raise error_of_answer(code, answer.body, retry_after=_patience(answer))
+
+    def _observed(self, call: Call, code: int, started: float) -> None:
+        if self._observer is not None:
+            self._observer(call.verb, call.resource, code, time.perf_counter() - started)
 
     async def _over_aiohttp(self, call: Call) -> bytes:
         timeout = aiohttp.ClientTimeout(
@@ -262,8 +303,7 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(call, error) from error
         finally:
-            if self._observer is not None:
-                self._observer(call.verb, call.resource, code, time.perf_counter() - started)
+            self._observed(call, code, started)
 
 
 def _message(call: Call, server: str, headers: Mapping[str, str]) -> bytes:
@@ -276,7 +316,15 @@ def _message(call: Call, server: str, headers: Mapping[str, str]) -> bytes:
     return head.encode("latin-1") + (call.body or b"")
 
 
-async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[bytes]:
+async def _chunks(chunks: Chunks, call: Call) -> AsyncGenerator[bytes]:
+    try:
+        while chunk := await chunks.next():
+            yield chunk
+    except (TimeoutError, OSError) as error:
+        raise _unreachable(call, error) from error
+
+
+async def _chunks_of_aiohttp(response: aiohttp.ClientResponse, call: Call) -> AsyncGenerator[bytes]:
     try:
         async for chunk in response.content.iter_any():
             yield chunk
