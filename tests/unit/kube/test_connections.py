@@ -57,7 +57,7 @@ async def pool(server: Server) -> AsyncIterator[ConnectionPool]:
     async with serving(server.talk) as place:
         made = pool_for(f"http://{place}")
         yield made
-        made.close()
+        await made.close()
 
 
 async def ask(pool: ConnectionPool, *, seconds: float = 60) -> Answer:
@@ -215,7 +215,7 @@ async def test_closing_ends_what_is_under_way(pool, server):
     server.says = [never]
     asked = asyncio.ensure_future(ask(pool))
     await until(lambda: server.connections and not server.says)
-    pool.close()
+    await pool.close()
     with pytest.raises(OSError, match="closed"):
         await asked
 

@@ -135,6 +135,7 @@ class Connection(asyncio.Protocol):
         self._silence: float | None = None
         self._chunks: Chunks | None = None
         self._ends_with_connection = False
+        self._lost = asyncio.Event()
         self.is_reusable = False
         """Whether it is open, and nothing of an answer is still to come."""
 
@@ -172,6 +173,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def closed(self) -> None:
+        """Wait until its socket is closed, after `close`."""
+        if self._transport is not None:
+            await self._lost.wait()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The way is open."""
         self._transport = cast("asyncio.Transport", transport)
@@ -192,6 +198,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection is the end of an answer without a length; else it is cut."""
         self.is_reusable = False
+        self._lost.set()
         if self._ends_with_connection and exc is None:
             self._complete()
         self._fail(exc or ConnectionResetError("the server closed the connection"))
@@ -275,6 +282,7 @@ class ConnectionPool:
         self._idle: deque[tuple[Connection, float]] = deque()
         self._busy: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._closed = False
 
     async def take(self) -> Connection:
         """Return an open connection, the one that was used last if there is one.
@@ -288,13 +296,17 @@ class ConnectionPool:
                 self._busy.add(connection)
                 return connection
         connection = await self._connect()
+        if self._closed:
+            connection.close()
+            await connection.closed()
+            raise NotConnected("the client was closed")
         self._busy.add(connection)
         return connection
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request, or close it if its answer is not complete."""
         self._busy.discard(connection)
-        if not connection.is_reusable:
+        if self._closed or not connection.is_reusable:
             connection.close()
             return
         loop = asyncio.get_running_loop()
@@ -302,14 +314,19 @@ class ConnectionPool:
         if self._sweep is None:
             self._sweep = loop.call_later(KEPT_SECONDS, self._close_the_old)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all connections; requests that are under way fail."""
+        self._closed = True
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for connection in [*self._busy, *(connection for connection, _ in self._idle)]:
-            connection.close()
+        connections = [*self._busy, *(connection for connection, _ in self._idle)]
         self._idle.clear()
+        for connection in connections:
+            connection.close()
+        for connection in connections:
+            await connection.closed()
+        await asyncio.sleep(0)  # for those that were closed just before
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()

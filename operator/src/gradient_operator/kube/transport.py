@@ -130,9 +130,8 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections; streams that are open end with an error."""
-        self._pool.close()
+        await self._pool.close()
         await self._session.close()
-        await asyncio.sleep(0)  # until the sockets are closed, too
 
     async def request(self, call: Call) -> bytes:
         """Send `call`, again where that is safe, and return the answer's body.
