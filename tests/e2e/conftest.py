@@ -16,6 +16,7 @@ import pytest_asyncio
 from gradient_operator.kube.client import KubeClient
 from gradient_operator.kube.errors import NotFound
 from gradient_operator.kube.resources import NAMESPACES
+from tests import leftovers
 from tests.e2e.cluster import ROOT, Cluster, command, new_namespace
 from tests.e2e.side_by_side import UnderWay, chosen, playing
 
@@ -25,6 +26,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker("e2e")
     # A connection that a fault cut may be collected only in the midst of a later test.
     item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leftovers() -> Iterator[None]:
+    """What a module leaves does not reach tests that know of no fault."""
+    yield
+    leftovers.collect()
 
 
 @pytest.fixture(scope="session")

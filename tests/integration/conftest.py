@@ -4,15 +4,15 @@ GRADIENT_TEST_KUBECONFIG names one to use as it is. Without it the profile `simu
 is started, and stopped at the end unless it was up before.
 """
 
-import gc
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import leftovers
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,11 +31,16 @@ def cluster(word: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _leftovers() -> Iterator[None]:
+    """What a module leaves does not reach tests that know of no fault."""
+    yield
+    leftovers.collect()
+
+
 def pytest_sessionfinish() -> None:
     """The same for the last tests: what is left is collected here, and not at pytest's own end."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
-        gc.collect()
+    leftovers.collect()
 
 
 @pytest.fixture(scope="session")
