@@ -1,7 +1,10 @@
 import asyncio
+import gc
 import gzip
 import ssl
+import warnings
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -350,3 +353,22 @@ async def test_a_server_that_speaks_no_tls_will_not_learn_it():
         with pytest.raises(NotConnected) as caught:
             await pool_for(f"https://{place}").take()
     assert caught.value.permanent
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_giving_up_while_a_connection_is_made_leaves_no_socket_open(server, scheme):
+    """At each step of the event loop; the server shakes no hands."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        async with serving(server.talk) as place:
+            for steps in range(40):
+                pool = pool_for(f"{scheme}://{place}")
+                taking = asyncio.create_task(pool.take())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                taking.cancel()
+                with suppress(asyncio.CancelledError):
+                    pool.give_back(await taking)
+                await pool.close()
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []

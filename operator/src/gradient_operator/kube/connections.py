@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
+from aiohappyeyeballs import start_connection
 from httptools import HttpParserError, HttpResponseParser  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
@@ -332,13 +333,14 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds):
+                # asyncio's own way loses the socket of a task that is cancelled just then.
+                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                made = await start_connection(found, happy_eyeballs_delay=_SECOND_ADDRESS_SECONDS)
                 _, connection = await loop.create_connection(
                     Connection,
-                    self._host,
-                    self._port,
+                    sock=made,
                     ssl=self._tls,
                     server_hostname=(self._tls_name or self._host) if self._tls else None,
-                    happy_eyeballs_delay=_SECOND_ADDRESS_SECONDS,
                 )
         except TimeoutError as error:
             raise NotConnected(f"no connection after {self._seconds:g} s") from error
