@@ -28,7 +28,8 @@ async def read(api, wanted, *, definition=DEFINITION, **spec):
     given = {"definition": definition, "workflow": "w", **spec}
     body = api.put(RUNS, "new", spec=given | ({"rerunOf": rerun_of} if rerun_of else {}))
     view = project_run(body)
-    return await read_parent(api, view, *check(view))
+    spec, workflow, _ = check(view)
+    return await read_parent(api, view, spec, workflow)
 
 
 async def refused(api, wanted, **how):

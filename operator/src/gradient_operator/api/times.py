@@ -1,8 +1,10 @@
 """Timestamps: RFC 3339 text in the API, seconds since the epoch inside."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(maxsize=256)  # what happens in a crowd happens within the same few seconds
 def parse_time(text: str | None) -> float | None:
     """Seconds since the epoch; None for an absent or unreadable timestamp."""
     if not text:
@@ -15,8 +17,11 @@ def parse_time(text: str | None) -> float | None:
 
 def format_time(seconds: float | None) -> str | None:
     """`2026-01-31T12:00:00Z`, to whole seconds; None stays None."""
-    if seconds is None:
-        return None
+    return None if seconds is None else _format(int(seconds))
+
+
+@lru_cache(maxsize=256)
+def _format(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

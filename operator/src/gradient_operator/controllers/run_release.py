@@ -85,7 +85,9 @@ class Releaser:
             NotLeading: this process may not write any more.
         """
         held = [pod for pod in pods if pod.held]
-        if held and not self._is_leader():
+        if not held:
+            return
+        if not self._is_leader():
             raise NotLeading
         for pod in held:
             self._waiting.pop(pod.uid, None)

@@ -36,7 +36,7 @@ async def begin(services: Services, view: RunView) -> RunState:
         StartRefused: the run can never start; the reason goes into its status.
         KubeError: the API server does not answer; try again.
     """
-    spec, workflow = check(view)
+    spec, workflow, digest = check(view)
     policy = spec.policy or Policy()
     provider = policy.datasets.provider
     status = view.status
@@ -58,7 +58,7 @@ async def begin(services: Services, view: RunView) -> RunState:
     event = event_of(spec.definition)
     state = RunState(
         identity=identity_of(view, event.ref or ""),
-        spec_digest=spec_digest(view.spec),
+        spec_digest=digest,
         repository=event.url or "",
         workflow=workflow,
         policy=policy,
@@ -95,14 +95,16 @@ def _take_over(state: RunState, parent: Parent, wanted: RerunOf) -> None:
     state.adopted = bool(found)
 
 
-def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
+def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow, str]:
     """Read and compile the definition of a run with the values that it was given.
+
+    The third is the digest of its spec, for the provenance of what it makes.
 
     Raises:
         StartRefused: it is not valid.
     """
     try:
-        spec, workflow = _compiled(encode(view.spec))
+        spec, workflow, digest = _compiled(encode(view.spec))
         # What ran before this was checked runs on.
         begun = bool(view.status.get("startedAt"))
         wrong = () if begun else tuple(unknown_jobs(spec.definition, spec.policy))
@@ -110,14 +112,16 @@ def check(view: RunView) -> tuple[RunSpec, CompiledWorkflow]:
             raise Refused(wrong)
     except Refused as refused:
         raise StartRefused("InvalidDefinition", refused.summary()) from None
-    return spec, workflow
+    return spec, workflow, digest
 
 
 @lru_cache(maxsize=16)
-def _compiled(spec: bytes) -> tuple[RunSpec, CompiledWorkflow]:
+def _compiled(spec: bytes) -> tuple[RunSpec, CompiledWorkflow, str]:
     """Read and compile a run's `spec`: a thousand runs of one workflow share what comes of it."""
-    read = parse_run(json.loads(spec))
-    return read, compile_file(read.definition, given=read.inputs or {}).workflow
+    given = json.loads(spec)
+    digest = spec_digest(given)
+    read = parse_run(given)
+    return read, compile_file(read.definition, given=read.inputs or {}).workflow, digest
 
 
 def _storage(services: Services, view: RunView, provider: str | None) -> tuple[Storage | None, str]:
