@@ -211,7 +211,8 @@ async def _define_kinds(client: KubeClient) -> None:
 
 
 def _established(definition: dict[str, Any]) -> bool:
-    conditions = definition.get("status", {}).get("conditions", [])
+    # One that was just made has `conditions: null` for a moment.
+    conditions = definition.get("status", {}).get("conditions") or ()
     return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
 
 
