@@ -18,6 +18,8 @@ PATIENCE: Final = 3.0
 """Seconds after which a scheduled Pod should have a container that is at least waiting."""
 PAUSE: Final = 10.0
 """Seconds between two rounds of questions about the Pods of one run."""
+CROWDED: Final = 60.0
+"""Seconds until a run asks again for which there was no time among many: each try is a look."""
 AT_ONCE: Final = 3
 """Pods that one round asks about, those that have waited longest first."""
 ANSWER: Final = 2.0
@@ -41,8 +43,9 @@ async def ask(
     if due <= now:
         due, state.asked_at = now + PAUSE, now
         oldest = sorted(silent, key=lambda pod: pod.scheduled_at or now)
-        for pod in oldest[:AT_ONCE]:
+        for asked, pod in enumerate(oldest[:AT_ONCE]):
             if not services.questions.try_take():
+                due = due if asked else now + CROWDED
                 break
             try:
                 async with asyncio.timeout(ANSWER):

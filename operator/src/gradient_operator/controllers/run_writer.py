@@ -22,7 +22,7 @@ from gradient_operator.kube.statuses import latest, patch_status
 
 PAUSE: Final = 1.0
 """Seconds between two writes of one run's status, except for its end."""
-WIDE: Final = 400
+WIDE: Final = 200
 """Jobs above which it is written less often in proportion: the API server reads all of it anew."""
 FIRST_PAUSE: Final = 0.5
 """Seconds that a new run's first write waits: a run of one short job then needs only one."""
