@@ -1,8 +1,8 @@
 """Keep-alive connections to one server: answers at once, and streams as they come.
 
 The operator sends three requests for each Pod and hears of it five times; a general client spends
-twice as much on each (docs/decisions/0019). Knows HTTP/1.1 and TLS; what a path, a verb or a status
-means is not known here, nor when to try again.
+half as much again on each (docs/decisions/0019). Knows HTTP/1.1 and TLS; what a path, a verb or a
+status means is not known here, nor when to try again.
 """
 
 from __future__ import annotations
