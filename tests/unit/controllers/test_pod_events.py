@@ -36,7 +36,7 @@ def scene(events, *, questions=10):
 
 
 def a_state():
-    return SimpleNamespace(asked_at=float("-inf"), mount_problems={})
+    return SimpleNamespace(ask_again_at=0.0, mount_problems={})
 
 
 def silent_pod(job, *, scheduled_at):
@@ -79,6 +79,15 @@ async def test_many_runs_together_ask_no_more_than_one_would():
     ]
     assert len(events.asked) == 5
     assert pauses == [pod_events.PAUSE] * 5 + [pod_events.CROWDED] * 95
+
+
+async def test_a_run_without_its_turn_waits_as_long_if_it_is_looked_at_meanwhile():
+    services, state = scene(Events(), questions=1), a_state()
+    services.questions.try_take()
+    pods = [silent_pod("a", scheduled_at=NOW - 9)]
+    await pod_events.ask(services, state, pods, now=NOW)
+    again = await pod_events.ask(services, state, pods, now=NOW + 20)
+    assert again == pod_events.CROWDED - 20
 
 
 async def never(*_, **__):

@@ -39,13 +39,14 @@ async def ask(
     silent = [pod for pod in pods if pod.silent and pod.scheduled_at is not None]
     if not silent:
         return None
-    due = max(min(pod.scheduled_at or now for pod in silent) + PATIENCE, state.asked_at + PAUSE)
+    due = max(min(pod.scheduled_at or now for pod in silent) + PATIENCE, state.ask_again_at)
     if due <= now:
-        due, state.asked_at = now + PAUSE, now
+        due = now + PAUSE
         oldest = sorted(silent, key=lambda pod: pod.scheduled_at or now)
         for asked, pod in enumerate(oldest[:AT_ONCE]):
             if not services.questions.try_take():
-                due = due if asked else now + CROWDED
+                if not asked:
+                    due = now + CROWDED
                 break
             try:
                 async with asyncio.timeout(ANSWER):
@@ -53,6 +54,7 @@ async def ask(
             except (KubeError, TimeoutError) as error:
                 logger.info("not told why a Pod does not start", extra={"error": repr(error)})
                 break
+        state.ask_again_at = due
     return due - now
 
 

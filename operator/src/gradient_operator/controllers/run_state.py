@@ -65,8 +65,8 @@ class RunState:
     """Claims that were deleted, as nobody uses them any more."""
     mount_problems: dict[str, str] = field(default_factory=dict)
     """What the kubelet said of Pods that do not start, by UID."""
-    asked_at: float = 0.0
-    """When the Events of such Pods were read last, in seconds since the epoch."""
+    ask_again_at: float = 0.0
+    """Not before then the Events of such Pods are read again, in seconds since the epoch."""
     silent_nodes: frozenset[str] = frozenset()
     """Nodes that have stopped reporting, of Pods that should end."""
     nodes_asked_at: float = 0.0
