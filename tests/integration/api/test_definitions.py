@@ -100,9 +100,12 @@ def test_a_misspelt_key_of_a_dataset_is_refused_by_name(kubectl):
 REFUSED = {
     "unknown need": (
         {"A": job(), "B": job("A", "C")},
-        "every name in `needs` must be the name of a job: look at job B",
+        "every name in `needs` must be the name of another job: look at job B",
     ),
-    "own need": ({"A": job("A")}, "a job must not need itself: look at job A"),
+    "own need": (
+        {"A": job("A")},
+        "every name in `needs` must be the name of another job: look at job A",
+    ),
     "dataset without a name": (
         {"A": job(outputs={"o": {"type": "dataset"}})},
         "an output of type dataset must name the dataset under `with.ref`",
@@ -125,19 +128,32 @@ REFUSED = {
     ),
     "many variables": (
         fan(998, env={f"V{n}": "x" for n in range(128)}),
-        "all jobs together may have at most 40000 arguments and variables",
+        "all jobs together may have at most 40000 variables",
     ),
     "ten thousand jobs": (fan(9_998), "must have at most 2048 items"),
     "1.2 MiB of scripts": (
         fan(8, **{"with": {"image": "bash:5", "script": "x" * 125_829}}),
-        "the scripts, arguments and variables of all jobs together may have at most 524288",
+        "the scripts and arguments of all jobs together may have at most 524288 characters",
     ),
-    "1.2 MiB of arguments and variables": (
-        {
-            "A": job(**{"with": {"args": ["x" * 200_000] * 3}}),
-            "B": job(env={f"V{n}": "x" * 200_000 for n in range(3)}),
-        },
-        "the scripts, arguments and variables of all jobs together may have at most 524288",
+    "600 kB of arguments": (
+        {"A": job(**{"with": {"args": ["x" * 200_000] * 3}})},
+        "the scripts and arguments of all jobs together may have at most 524288 characters",
+    ),
+    "600 kB of variables": (
+        {"B": job(env={f"V{n}": "x" * 200_000 for n in range(3)})},
+        "all jobs together may have at most 40000 variables, with 524288 characters",
+    ),
+    "the fewest jobs with too many needs": (
+        {f"J{n}": job(*["J0"] * 2_048) for n in range(1, 11)} | {"J0": job()},
+        "the lists `needs` of all jobs together may hold at most 20000 names",
+    ),
+    "the fewest jobs with too many arguments": (
+        {f"J{n}": job(**{"with": {"args": ["x"] * 256}}) for n in range(157)},
+        "characters, and 40000 arguments: move code into an image",
+    ),
+    "the fewest jobs with too many variables": (
+        {f"J{n}": job(env={f"V{m}": "" for m in range(128)}) for n in range(313)},
+        "all jobs together may have at most 40000 variables",
     ),
 }
 

@@ -30,4 +30,4 @@ def test_every_kind_and_nested_field_has_its_row():
 
 def test_the_sentences_of_the_rules_stand_there_once_per_kind():
     section = reference.page().split("\n## GradientWorkflow\n")[1].split("\n## ")[0]
-    assert section.count("a job must not need itself") == 1
+    assert section.count("must be the name of another job") == 1

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from gradient_operator.api.base import MAX_ARGS, MAX_ENV, MAX_NEEDS
 from gradient_operator.api.datasets import (
     DatasetVersionSpec,
     ModelSpec,
@@ -24,7 +25,7 @@ from gradient_operator.api.workflow import JobOutput, WorkflowSpec
 MAX_EDGES: Final = 20_000
 """Names in the `needs` of all jobs together; more would end in "cost limit exceeded"."""
 MAX_ENTRIES: Final = 40_000
-"""Arguments and variables of all jobs together, for the same reason."""
+"""Arguments, and variables, of all jobs together, for the same reason."""
 MAX_OBJECT_NAME: Final = 63
 """Names of workflows and runs become labels."""
 MAX_TOTAL_TEXT: Final = 524_288
@@ -54,11 +55,24 @@ class Rule:
         return entry
 
 
-_EDGES: Final = "self.map(j, has(self[j].needs) ? size(self[j].needs) : 0).sum()"
-_DENSE: Final = f"{_EDGES} > {MAX_EDGES}"
-_WITH: Final = "has(self[j].with) && has(self[j].with"
+# A rule about jobs finds their names and lengths by `self`, as its cost is reckoned from the bounds
+# of what a path leads to, and what is in a job by `jobs`, a short name for the same map: with each
+# step of a path the API server writes down all fields of the object there, which cost it more than
+# everything else about a new run. Sums are made where there are enough jobs to exceed them, first
+# those of lengths, as further ones must not cost too much.
+def _total(of_one: str) -> str:
+    return f"self.map(j, {of_one}).sum()"
+
+
+def _at_most(limit: int, of_one: str, *, each: int) -> str:
+    """Whether a number of all jobs is at most `limit`, where a job can have `each`."""
+    return f"(size(jobs) <= {limit // each} || {_total(of_one)} <= {limit})"
+
+
+_NEEDS: Final = "has(jobs[j].needs)"
+_SPARSE: Final = _at_most(MAX_EDGES, f"{_NEEDS} ? size(jobs[j].needs) : 0", each=MAX_NEEDS)
 _STEP: Final = 16
-_CHECKED_NEEDS: Final = 256
+_CHECKED_NEEDS: Final = 192
 """Of so many needs of a job the API server says whether they are jobs, of further ones the operator
 does: a CEL rule may not cost as much as MAX_JOBS times MAX_NEEDS look-ups."""
 
@@ -69,58 +83,50 @@ def _numbers(count: int, step: int = 1) -> str:
 
 # Each list of needs by numbers, in steps: the cost is reckoned from the lengths of lists.
 _KNOWN: Final = (
-    f"[self].all(jobs, [self[j].needs].all(names, {_numbers(_CHECKED_NEEDS, _STEP)}.all(s, "
+    f"[jobs[j].needs].all(names, {_numbers(_CHECKED_NEEDS, _STEP)}.all(s, "
     f"s >= size(names) || {_numbers(_STEP)}.all(i, "
-    "s + i >= size(names) || names[s + i] in jobs))))"
+    "s + i >= size(names) || (names[s + i] != j && names[s + i] in jobs))))"
 )
-_ENTRIES: Final = (
-    f"self.map(j, ({_WITH}.args) ? size(self[j].with.args) : 0)"
-    " + (has(self[j].env) ? size(self[j].env) : 0)).sum()"
+_UNKNOWN: Final = "every name in `needs` must be the name of another job"
+_DENSE: Final = (
+    f"the lists `needs` of all jobs together may hold at most {MAX_EDGES} names: "
+    "put a job between that gathers, instead of letting every job need every other"
 )
-_MANY: Final = f"{_ENTRIES} > {MAX_ENTRIES}"
-_SCRIPTS: Final = (
-    f"self.map(j, ({_WITH}.script) ? size(self[j].with.script) : 0)"
-    f" + ({_WITH}.args) ? self[j].with.args.map(a, size(a)).sum() : 0)).sum()"
+_FEW_ARGUMENTS: Final = _at_most(
+    MAX_ENTRIES,
+    "has(jobs[j].with) && has(jobs[j].with.args) ? size(jobs[j].with.args) : 0",
+    each=MAX_ARGS,
 )
-_VARIABLES: Final = (
-    "self.map(j, has(self[j].env) ? self[j].env.map(e, size(self[j].env[e])).sum() : 0).sum()"
+_SCRIPTS: Final = _total(
+    "has(jobs[j].with) ? [jobs[j].with].map(step, "
+    "(has(step.script) ? size(step.script) : 0)"
+    " + (has(step.args) ? self[j].with.args.map(a, size(a)).sum() : 0))[0] : 0"
 )
-
-
-def _short(text: str) -> Rule:
-    """Scripts and variables apart, as both in one rule cost too much; the operator adds them up."""
-    return Rule(
-        rule=f"{_MANY} || {text} <= {MAX_TOTAL_TEXT}",
-        message="the scripts, arguments and variables of all jobs together may have at most "
-        f"{MAX_TOTAL_TEXT} characters: move code into an image or a repository",
-    )
-
-
+_FEW_VARIABLES: Final = _at_most(
+    MAX_ENTRIES, "has(jobs[j].env) ? size(jobs[j].env) : 0", each=MAX_ENV
+)
+_VARIABLES: Final = _total(
+    "has(jobs[j].env) ? [jobs[j].env].map(env, self[j].env.map(e, size(env[e])).sum())[0] : 0"
+)
 JOBS: Final = (
     Rule(
-        rule=f"{_EDGES} <= {MAX_EDGES}",
-        message=f"the lists `needs` of all jobs together may hold at most {MAX_EDGES} names: "
-        "put a job between that gathers, instead of letting every job need every other",
+        rule=f"{_SPARSE} && self.all(j, !{_NEEDS} || {_KNOWN})",
+        message=f"{_UNKNOWN}; {_DENSE}",
+        expression=f"{_SPARSE} ? '{_UNKNOWN}: look at job ' + "
+        f"self.filter(j, {_NEEDS} && !{_KNOWN})[0] : '{_DENSE}'",
+    ),
+    # Scripts and variables apart, as both in one rule cost too much; the operator adds them up.
+    Rule(
+        rule=f"{_FEW_ARGUMENTS} && {_SCRIPTS} <= {MAX_TOTAL_TEXT}",
+        message="the scripts and arguments of all jobs together may have at most "
+        f"{MAX_TOTAL_TEXT} characters, and {MAX_ENTRIES} arguments: "
+        "move code into an image or a repository",
     ),
     Rule(
-        rule=f"{_DENSE} || self.all(j, !has(self[j].needs) || {_KNOWN})",
-        message="every name in `needs` must be the name of a job",
-        expression="'every name in `needs` must be the name of a job: look at job ' + "
-        f"self.filter(j, has(self[j].needs) && !{_KNOWN})[0]",
+        rule=f"{_FEW_VARIABLES} && {_VARIABLES} <= {MAX_TOTAL_TEXT}",
+        message=f"all jobs together may have at most {MAX_ENTRIES} variables, "
+        f"with {MAX_TOTAL_TEXT} characters: write what they share into `defaults.env`",
     ),
-    Rule(
-        rule=f"{_DENSE} || self.all(j, !has(self[j].needs) || !(j in self[j].needs))",
-        message="a job must not need itself",
-        expression="'a job must not need itself: look at job ' + "
-        "self.filter(j, has(self[j].needs) && j in self[j].needs)[0]",
-    ),
-    Rule(
-        rule=f"{_ENTRIES} <= {MAX_ENTRIES}",
-        message=f"all jobs together may have at most {MAX_ENTRIES} arguments and variables: "
-        "write what they share into `defaults.env`",
-    ),
-    _short(_SCRIPTS),
-    _short(_VARIABLES),
 )
 DATASET_OUTPUT: Final = (
     Rule(
@@ -142,16 +148,25 @@ _OF_RUN: Final = "self.spec.definition.jobs"
 _MOVES: Final = "has(self.status) && has(self.status.progress)"
 
 
+def _named(rule: Rule, path: str = "self") -> Rule:
+    """For the jobs under `path`, which have the short name `jobs` then."""
+    condition, text = (_SELF.sub(path, each) for each in (rule.rule, rule.expression))
+    return replace(
+        rule,
+        rule=f"[{path}].all(jobs, {condition})",
+        expression=f"[{path}].map(jobs, {text})[0]" if text else "",
+    )
+
+
 def _at_creation(rule: Rule) -> Rule:
     """For the jobs of a run, from the root: they never change, and statuses are written often.
 
     A second of processor time was spent on these rules for each status of a thousand jobs.
     """
-    begun = f"has(self.status) || !has({_OF_RUN})"
+    named = _named(rule, _OF_RUN)
     return replace(
-        rule,
-        rule=f"{begun} || {_SELF.sub(_OF_RUN, rule.rule)}",
-        expression=_SELF.sub(_OF_RUN, rule.expression),
+        named,
+        rule=f"has(self.status) || !has({_OF_RUN}) || {named.rule}",
         place=f".{_OF_RUN.partition('.')[2]}",
     )
 
@@ -209,7 +224,7 @@ MODEL: Final = (
 def add_rules(model: type[BaseModel], schema: Schema) -> None:
     """Write the rules of a model into its schema."""
     if model is WorkflowSpec:
-        _add(schema["properties"]["jobs"], JOBS)
+        _add(schema["properties"]["jobs"], tuple(map(_named, JOBS)))
     elif model is JobOutput:
         _add(schema, DATASET_OUTPUT)
     elif model is RunSpec:
