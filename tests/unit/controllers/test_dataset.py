@@ -11,8 +11,7 @@ from gradient_operator.controllers.dataset_records import (
 )
 from gradient_operator.controllers.dataset_uses import MOST, Uses
 from gradient_operator.controllers.records import project_run
-from gradient_operator.controllers.run_apply import NotLeading
-from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
+from gradient_operator.controllers.services import Definitions, Key, NotLeading, PodIndex, Services
 from gradient_operator.dataset_versions import Content, commit
 from gradient_operator.kube.errors import Conflict
 from gradient_operator.kube.queue import KeyedQueue

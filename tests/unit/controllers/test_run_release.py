@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_release import PATIENCE, QUIET, RETRY, Releaser
-from gradient_operator.controllers.services import PodIndex
+from gradient_operator.controllers.services import NotLeading, PodIndex
 from gradient_operator.kube.errors import ServerError
 from tests.builders import make_pod
 

@@ -10,12 +10,11 @@ from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers import run_writer
 from gradient_operator.controllers.records import project_run
 from gradient_operator.controllers.run import RunController
-from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.run_state import RunState, identity_of
 from gradient_operator.controllers.run_writer import PAUSE, RATE, StatusWriter
 from gradient_operator.controllers.runs_under_way import list_under_way
-from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
+from gradient_operator.controllers.services import Definitions, Key, NotLeading, PodIndex, Services
 from gradient_operator.engine.model import JobPhase, JobRecord, RunPhase
 from gradient_operator.kube.errors import Conflict, NotFound, ServerError
 from gradient_operator.kube.queue import KeyedQueue

@@ -4,8 +4,7 @@ import pytest
 
 from gradient_operator.config import OperatorConfig
 from gradient_operator.controllers.records import project_run
-from gradient_operator.controllers.run_apply import NotLeading
-from gradient_operator.controllers.services import Definitions, PodIndex, Services
+from gradient_operator.controllers.services import Definitions, NotLeading, PodIndex, Services
 from gradient_operator.controllers.turns import Turns
 from gradient_operator.kube.errors import Conflict, KubeError
 from gradient_operator.kube.queue import KeyedQueue

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradient_operator.controllers.run_apply import NotLeading
+from gradient_operator.controllers.services import NotLeading
 from gradient_operator.kube.errors import ServerError
 from gradient_operator.kube.resources import RUNS, WORKFLOWS
 from gradient_operator.workflow.check import MAX_BYTES

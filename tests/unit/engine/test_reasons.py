@@ -14,7 +14,7 @@ PACKAGE = Path(gradient_operator.__path__[0])
 PAGE = Path(__file__).parents[3] / "docs" / "why.md"
 SOURCES = [
     *sorted((PACKAGE / "engine").glob("*.py")),
-    *(PACKAGE / "controllers" / name for name in ("pinning.py", "reruns.py", "run_apply.py")),
+    *(PACKAGE / "controllers" / name for name in ("pinning.py", "reruns.py", "run_outputs.py")),
 ]
 CALLS = {"Waiting": 0, "Failure": 1, "StartRefused": 0, "Stop": 0, "_limit": 0}
 """What takes a reason, and at which place."""

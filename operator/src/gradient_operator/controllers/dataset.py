@@ -14,8 +14,7 @@ from gradient_operator.api.times import format_time, parse_duration, parse_time
 from gradient_operator.controllers import conditions
 from gradient_operator.controllers.dataset_records import DatasetView, VersionIndex, VersionView
 from gradient_operator.controllers.dataset_uses import MOST, Uses
-from gradient_operator.controllers.run_apply import NotLeading
-from gradient_operator.controllers.services import Key, Services
+from gradient_operator.controllers.services import Key, NotLeading, Services
 from gradient_operator.engine.retention import Decision, Policy, VersionFacts, decide
 from gradient_operator.kube.errors import Conflict, NotFound
 from gradient_operator.kube.resources import DATASET_VERSIONS, DATASETS, MODELS

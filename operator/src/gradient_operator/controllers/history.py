@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.controllers.records import RunView
-from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_archive import RunArchive
-from gradient_operator.controllers.services import Services
+from gradient_operator.controllers.services import NotLeading, Services
 from gradient_operator.datasets.errors import DatasetError
 from gradient_operator.engine.history import Ended, Limits, expired
 from gradient_operator.engine.model import RunPhase

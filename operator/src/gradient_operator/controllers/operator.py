@@ -19,11 +19,13 @@ from gradient_operator.controllers.pod_news import PodNews
 from gradient_operator.controllers.records import RunView, project_pod, project_run
 from gradient_operator.controllers.reuse import ResultIndex
 from gradient_operator.controllers.run import RunController
-from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.run_apply import Applier
 from gradient_operator.controllers.run_archive import RunArchive
+from gradient_operator.controllers.run_outputs import OutputRecorder
 from gradient_operator.controllers.run_places import rank_of
+from gradient_operator.controllers.run_pods import PodMaker
 from gradient_operator.controllers.run_release import Releaser
-from gradient_operator.controllers.services import Definitions, Key, PodIndex, Services
+from gradient_operator.controllers.services import Definitions, Key, NotLeading, PodIndex, Services
 from gradient_operator.controllers.storage import DefaultStore, SecretHandout, StorageProbe
 from gradient_operator.controllers.transfers_under_way import TransferWatch
 from gradient_operator.controllers.workflow import WorkflowController
@@ -135,12 +137,11 @@ class Operator:
             results=self._results,
         )
         storage = config.storage
-        self._applier = applier = Applier(
-            services,
-            TokenBucket(rate=WRITES_PER_SECOND, burst=WRITES_AT_ONCE),
-            SecretHandout(client, storage) if storage is not None else None,
-            DefaultStore(storage) if storage is not None else None,
-        )
+        bucket = TokenBucket(rate=WRITES_PER_SECOND, burst=WRITES_AT_ONCE)
+        handout = SecretHandout(client, storage) if storage is not None else None
+        store = DefaultStore(storage) if storage is not None else None
+        self._pod_maker = PodMaker(services, bucket, handout)
+        applier = Applier(services, bucket, self._pod_maker, OutputRecorder(services, store))
         self._releaser = Releaser(
             self._pod_index,
             applier.release,
@@ -217,7 +218,7 @@ class Operator:
         run = self._pod_index.update(old, new)
         if self._places is not None:
             self._places.pod_changed(old, new)
-        if old is None and self._applier.makes(new):
+        if old is None and self._pod_maker.makes(new):
             return  # the look that makes this Pod plans with it
         key = Key("run", *run)
         pause = self._news.pause(old, new, due=self._queue.is_due(key))

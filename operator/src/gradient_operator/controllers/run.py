@@ -24,12 +24,12 @@ from gradient_operator.controllers import (
 from gradient_operator.controllers.pinning import StartRefused
 from gradient_operator.controllers.places import PlaceKeeper
 from gradient_operator.controllers.records import RunView, project_pod, project_run
-from gradient_operator.controllers.run_apply import Applier, NotLeading
+from gradient_operator.controllers.run_apply import Applier
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.run_state import RunState
 from gradient_operator.controllers.run_writer import StatusWriter
 from gradient_operator.controllers.runs_under_way import list_under_way
-from gradient_operator.controllers.services import Key, Services
+from gradient_operator.controllers.services import Key, NotLeading, Services
 from gradient_operator.controllers.storage import StorageProbe
 from gradient_operator.controllers.turns import Turns
 from gradient_operator.engine import leftovers

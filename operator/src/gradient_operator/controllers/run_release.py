@@ -13,8 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from gradient_operator.controllers.run_apply import NotLeading
-from gradient_operator.controllers.services import PodIndex
+from gradient_operator.controllers.services import NotLeading, PodIndex
 from gradient_operator.engine.model import PodRecord
 from gradient_operator.kube.errors import KubeError
 

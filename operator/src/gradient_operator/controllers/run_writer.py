@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from gradient_operator.controllers import run_status
 from gradient_operator.controllers.records import RunView
-from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_release import Releaser
 from gradient_operator.controllers.run_state import RunState
-from gradient_operator.controllers.services import Key, Services
+from gradient_operator.controllers.services import Key, NotLeading, Services
 from gradient_operator.kube.errors import KubeError, NotFound
 from gradient_operator.kube.queue import KeyedQueue
 from gradient_operator.kube.resources import RUNS

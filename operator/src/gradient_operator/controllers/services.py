@@ -21,6 +21,10 @@ QUESTIONS_PER_SECOND: Final = 1.0
 """How often the Events of silent Pods are read, of all runs together."""
 
 
+class NotLeading(Exception):
+    """Another process may lead: nothing may be written any more."""
+
+
 class Key(NamedTuple):
     """What a worker looks at."""
 

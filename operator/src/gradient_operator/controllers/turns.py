@@ -10,9 +10,8 @@ from typing import Any
 from gradient_operator.api import names
 from gradient_operator.controllers import run_status
 from gradient_operator.controllers.records import RunView
-from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.runs_under_way import list_under_way
-from gradient_operator.controllers.services import Key, Services
+from gradient_operator.controllers.services import Key, NotLeading, Services
 from gradient_operator.engine import suspension
 from gradient_operator.engine.concurrency import Member, Start, Superseded, Turn, Wait, decide
 from gradient_operator.engine.model import RunPhase

@@ -15,9 +15,8 @@ from gradient_operator.api.times import parse_time
 from gradient_operator.api.triggers import Schedule
 from gradient_operator.controllers import conditions, schedules
 from gradient_operator.controllers.records import RunView
-from gradient_operator.controllers.run_apply import NotLeading
 from gradient_operator.controllers.run_status import difference
-from gradient_operator.controllers.services import Key, Services
+from gradient_operator.controllers.services import Key, NotLeading, Services
 from gradient_operator.kube.errors import AlreadyExists, NotFound
 from gradient_operator.kube.recorder import ObjectReference
 from gradient_operator.kube.resources import RUNS, WORKFLOWS

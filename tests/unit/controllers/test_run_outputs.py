@@ -1,15 +1,12 @@
-"""What is remembered of actions, so that they are carried out once and not forgotten."""
+"""What is told of an upload, so that it is told once and not forgotten."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from gradient_operator.controllers.run_apply import Applier
+from gradient_operator.controllers.run_outputs import OutputRecorder
 from gradient_operator.datasets.errors import StorageUnavailableError
-from gradient_operator.engine.actions import AbortUpload
 from gradient_operator.kube.errors import KubeError
-
-ABORT = (AbortUpload("train", "uid-1"),)
 
 
 class Store:
@@ -25,13 +22,8 @@ class Store:
         self.marks.append(pod_uid)
 
 
-def applier(store):
-    services = SimpleNamespace(is_leader=lambda: True)
-    return Applier(services=services, bucket=None, handout=None, store=store)
-
-
 async def abort(store, state):
-    await applier(store).apply(state, ABORT, outdated=lambda _: False)
+    await OutputRecorder(services=None, store=store).abort(state, "uid-1")
 
 
 async def test_an_upload_is_told_to_stop_when_the_storage_is_back_and_only_once():
