@@ -90,6 +90,16 @@ async def test_a_run_without_its_turn_waits_as_long_if_it_is_looked_at_meanwhile
     assert again == pod_events.CROWDED - 20
 
 
+async def test_a_server_that_takes_long_to_answer_is_asked_less(monkeypatch):
+    seconds = iter([0.0, 1.0])  # before the question and after it
+    clock = SimpleNamespace(monotonic=lambda: next(seconds))
+    monkeypatch.setattr(pod_events, "time", clock)
+    services = scene(Events(), questions=10)
+    pods = [silent_pod("a", scheduled_at=NOW - 9)]
+    assert await pod_events.ask(services, a_state(), pods, now=NOW) == pod_events.PAUSE
+    assert await pod_events.ask(services, a_state(), pods, now=NOW) == pod_events.CROWDED
+
+
 async def never(*_, **__):
     await asyncio.get_running_loop().create_future()
 

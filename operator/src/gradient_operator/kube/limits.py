@@ -43,6 +43,11 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def charge(self, tokens: float) -> None:
+        """Take more for what turned out to be dear; time has to make up for it first."""
+        self._fill()
+        self._tokens -= max(0.0, tokens)
+
     async def take(self) -> None:
         """Wait for a token; callers are served in the order in which they came."""
         async with self._turn:
