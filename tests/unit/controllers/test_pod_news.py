@@ -72,7 +72,7 @@ def test_what_is_only_shown_waits_a_moment_for_what_comes_next(news, old, new):
 
 
 def test_in_a_crowd_it_waits_longer_but_never_for_long(news, clock):
-    pauses = [news.pause(*RUNS, due=False) for _ in range(1_000)]
+    pauses = [news.pause(*RUNS, due=False) for _ in range(2_000)]
     assert pauses[20] == pytest.approx(PAUSE + 20 / RATE)
     assert pauses[-1] == pytest.approx(LONGEST)
     clock.now += LONGEST

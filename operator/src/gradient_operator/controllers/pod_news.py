@@ -15,7 +15,7 @@ PAUSE: Final = 0.3
 """Seconds that news waits which is only shown; a status waits longer than that (`run_writer`)."""
 RATE: Final = 20.0
 """Runs that are looked at in a second for such news: in a crowd it waits longer."""
-LONGEST: Final = 30.0
+LONGEST: Final = 60.0
 """Seconds that it waits at most."""
 
 

@@ -28,7 +28,7 @@ FIRST_PAUSE: Final = 0.5
 
 RATE: Final = 10.0
 """Statuses of all runs, ends apart, that are written in a second: in a crowd each waits longer."""
-LONGEST: Final = 30.0
+LONGEST: Final = 60.0
 """Seconds that news waits at most, however large the crowd is."""
 
 
