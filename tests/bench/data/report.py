@@ -25,8 +25,9 @@ _INTRODUCTION: Final = """\
 How fast trees of random bytes get into one SeaweedFS and out again, by
 {programs}:
 all on one machine and one disk, each client a process of its own, one after the other, in reverse
-order every second round; what was written is on disk before the next one starts. Ours checks every
-digest in both directions and makes an immutable version; the others copy.
+order every second round. Before each transfer as many bytes are written and deleted, so that what
+was written before is on disk, and memory at hand that the host of a virtual machine has handed out.
+Ours checks every digest in both directions and makes an immutable version; the others copy.
 
 * Rates are medians of all rounds with the smallest and the largest value in parentheses. CPU is the
   client's, per GiB moved; memory is its highest resident size.

@@ -46,7 +46,8 @@ REQUEST_SECONDS: Final = 120
 
 _PART: Final = 16 * 1024 * 1024
 """Bytes of a part: 10,000 of them may make an object."""
-_PIECE: Final = 1024 * 1024
+_PIECE: Final = 32 * 1024
+"""What is hashed and written at once: it is still in the processor's cache then."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"(?:<Code>|\(code: )(\w{1,64})(?:</Code>|\))")
 """As an answer has it, or as obstore tells of one object among many."""
@@ -95,7 +96,7 @@ class Backend(Protocol):
         """Read an object, or the bytes from the first to before the second number of `span`."""
 
     def stream(self, key: str, start: int = 0) -> Iterator[Data]:
-        """Read an object from byte `start` on, in pieces of about 1 MiB."""
+        """Read an object from byte `start` on, in pieces of some 32 KiB."""
 
     def size(self, key: str) -> int | None:
         """Length of an object in bytes, or None if there is none."""
