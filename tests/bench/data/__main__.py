@@ -36,11 +36,14 @@ def main() -> int:
         clients = [OURS]
     started = time.monotonic()
     found = [Found(load) for load in options.only]
-    for _ in range(options.rounds):
-        with running() as server, tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-            for item in found:
-                wanted = [OURS] if item.load.ours_only else clients
-                play(item, server, folder=Path(name), clients=wanted, say=_say)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        for number in range(options.rounds):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            with running() as server:
+                for item in found:
+                    wanted = [OURS] if item.load.ours_only else clients
+                    play(item, server, folder=folder, clients=wanted, say=_say)
     about_bench = report.About(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=_command(sys.argv[1:]),

@@ -80,7 +80,7 @@ def play(
 
 
 def _delete(load: Load, folder: Path) -> None:
-    """Make room, if it is one file; many go with the round's folder, when nothing is measured.
+    """Make room, if it is one file; many go with the folder of all rounds, after the last.
 
     ext4 gives no inode away that was deleted within the last minutes: who makes thousands of files
     just after thousands were deleted spends most of its time looking for others.

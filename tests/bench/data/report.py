@@ -31,6 +31,8 @@ Ours checks every digest in both directions and makes an immutable version; the 
 
 * Rates are medians of all rounds with the smallest and the largest value in parentheses. CPU is the
   client's, per GiB moved; memory is its highest resident size.
+* The others do not read what they wrote: "if it had hashed" adds SHA-256 of the same bytes, on all
+  processors, to their time.
 * "Of the limit" is the time that nobody can beat, SHA-256 of the same bytes on all processors or
   bare requests of 16 MiB to the same server by the same client library, whichever is longer,
   divided by ours.
@@ -170,6 +172,9 @@ def _remarks(found: Found) -> Iterator[str]:
         if times:
             best = min(times, key=times.__getitem__)
             line += f"; {times[best] / mine:.2f} times as fast as {best}, the best of the others"
+            if word == "down":
+                checked = times[best] + _median(limits.hash for limits in found.limits)
+                line += f" ({checked / mine:.2f} if it had hashed what it wrote)"
         yield line
     first = _median(turn.up.seconds for turn in ours)
     again = _median(turn.again.seconds for turn in ours if turn.again is not None)
