@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 CALM_SHARE: Final = 0.25
 """Below this share of busy processors the cluster is as quiet as it gets between two loads."""
 _WINDOW: Final = 0.25
+_LOOK_SECONDS: Final = 2.0
 _PROC: Final = Path("/proc")
 _MIB: Final = 1024.0
 
@@ -53,6 +54,16 @@ def describe() -> Machine:
         commit=_commit(),
         load_average=os.getloadavg()[0],
     )
+
+
+def wait_until_quiet(limit: float = 180.0) -> None:
+    """Wait, `limit` seconds at most, until no more than half of the processors had work.
+
+    The average is over a minute: without this, one bench would count as the next one's neighbour.
+    """
+    until = time.monotonic() + limit
+    while os.getloadavg()[0] > len(os.sched_getaffinity(0)) / 2 and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
 
 
 def _commit() -> str:

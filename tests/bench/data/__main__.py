@@ -28,6 +28,8 @@ ROUNDS: Final = 2
 def main() -> int:
     """Run the bench; exit code 1 when a client failed, 2 for a wrong option."""
     options = _options()
+    if not options.quick:
+        machine.wait_until_quiet()
     about = machine.describe()
     if about.busy:
         print("bench: other programs keep this machine busy: the figures mean little")

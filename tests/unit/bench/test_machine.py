@@ -68,3 +68,17 @@ async def test_waiting_for_calm_ends_when_it_is_calm(monkeypatch):
 
     monkeypatch.setattr(machine, "busy_share", falling)
     assert await machine.calm(limit=60) == 0.1
+
+
+def test_a_bench_waits_until_the_one_before_is_out_of_the_load_average(monkeypatch):
+    loads = iter([3.0, 1.5, 0.1])
+    monkeypatch.setattr(os, "getloadavg", lambda: (next(loads), 0.0, 0.0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(machine, "_LOOK_SECONDS", 0.0)
+    machine.wait_until_quiet()
+    assert next(loads, None) is None
+
+
+def test_a_bench_begins_on_a_machine_that_is_never_quiet(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 99.0, 99.0))
+    machine.wait_until_quiet(limit=0.0)
