@@ -180,6 +180,34 @@ async def test_a_lease_that_cannot_be_given_back_does_not_hold_up_the_end(api, c
     assert "cannot give the lease back" in caplog.text
 
 
+async def test_an_end_in_the_middle_of_a_renewal_still_gives_the_lease_back(api, client, caplog):
+    lead, hurry = hurried(client)
+    await lead.acquire()
+    stored = asyncio.Event()
+
+    async def stored_and_not_answered(request):
+        await api._serve(request)
+        stored.set()
+        return await hangs(request)
+
+    api.next("patch", stored_and_not_answered)
+    hurry()
+    holding = asyncio.create_task(lead.hold())
+    await stored.wait()
+    holding.cancel()
+    await lead.release()
+    assert api.objects[LEASES.plural, "ns", "lock"]["spec"]["holderIdentity"] == ""
+    assert "cannot give the lease back" not in caplog.text
+
+
+async def test_a_lease_that_another_took_meanwhile_is_not_given_back(api, client):
+    lead = elector(client, "ns", "me")
+    await lead.acquire()
+    held(api, holder="usurper")
+    await lead.release()
+    assert api.objects[LEASES.plural, "ns", "lock"]["spec"]["holderIdentity"] == "usurper"
+
+
 async def test_who_never_led_gives_nothing_back(api, client):
     await elector(client, "ns", "me").release()
     assert not api.requests

@@ -181,13 +181,24 @@ class LeaseElector:
         if not self.is_leader():
             return
         self._leading_until = float("-inf")
-        now = _now()
-        body = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now}
         try:
             async with asyncio.timeout(self._times.reserve):
-                await self._patch(body)
+                await self._give_back()
         except (KubeError, TimeoutError) as error:
             logger.warning("cannot give the lease back, a standby has to wait: %s", error)
+
+    async def _give_back(self) -> None:
+        """Write that nobody holds it; once more if the version that we know of is not the last.
+
+        The end may come while a renewal is on its way: that was written, and its answer not heard.
+        """
+        nobody = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+        try:
+            await self._patch(nobody)
+        except Conflict:
+            await self._look()
+            if self.holder == self._identity:
+                await self._patch(nobody)
 
     async def _try_to_lead(self) -> bool:
         """Renew our own Lease, or take a free one; False if another holds it."""
