@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gradient_operator.api import names
 from gradient_operator.api.times import parse_time
@@ -13,6 +13,7 @@ from gradient_operator.workflow.group import group_of
 
 MESSAGE_LIMIT = 4_096
 """Bytes of a container's message that are kept; the kubelet writes no more."""
+_PHASES: Final = {phase.value: phase for phase in RunPhase}
 
 
 def project_pod(pod: Mapping[str, Any]) -> PodRecord:
@@ -161,8 +162,7 @@ def _priority(spec: Mapping[str, Any]) -> int:
 def project_run(run: Mapping[str, Any]) -> RunView:
     """Reduce a run; spec and status are kept only while it is under way."""
     metadata, spec, status = run["metadata"], run.get("spec", {}), run.get("status", {})
-    text = status.get("phase")
-    phase = RunPhase(text) if text in set(RunPhase) else None
+    phase = _PHASES.get(status.get("phase", ""))
     ended = phase is not None and phase.final
     group = group_of(spec)
     owner: Mapping[str, Any] = next(
