@@ -9,7 +9,7 @@ import pytest
 from gradient_operator.cli.main import cli
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SPAN = re.compile(r"`gradient ([^`]+)`|^\$ gradient ([^#\n]+)", re.MULTILINE)
 
 
@@ -17,7 +17,7 @@ def commands():
     for page in PAGES:
         for match in SPAN.finditer(page.read_text(encoding="utf-8")):
             text = (match[1] or match[2]).split("|")[0].split(">")[0].replace("\\", "").strip()
-            yield pytest.param(text, id=f"{page.name}: {text}")
+            yield pytest.param(text, id=f"{page.relative_to(ROOT)}: {text}")
 
 
 @pytest.mark.parametrize("text", list(commands()))

@@ -27,7 +27,7 @@ def page() -> str:
 to do, and how far transfers are; of a run that has ended, what failed first, with its last lines.
 It reads the run's status, the conditions of its Pods and their Events, and needs nothing but the
 cluster's API; what your account may not read is left out. A run that the cluster has forgotten is
-read from the [archive](history.md). `-o json` has the same under names that stay.
+read from the [archive](policies/history.md). `-o json` has the same under names that stay.
 
 The same reasons stand in `status.jobs.*.reason` and in the condition `Succeeded` of a run; only
 `ImagePulling`, `NeedsUnderWay`, `Retrying`, `NotSeen` and `Deleting` are found by the command.
