@@ -158,6 +158,7 @@ async def test_a_pause_lets_run_what_runs_and_the_run_goes_on_where_it_was(opera
     pod = await kubelet.pod("a")
     await kubelet.start(pod)
     await suspend(team, run, value=True)
+    await seen_suspended(team, run)
     await kubelet.end(pod)
     await team.job(run, "b", reason="Suspended")
     operator.kill()
@@ -185,6 +186,15 @@ async def test_a_run_that_is_suspended_from_the_start_begins_when_it_is_let(oper
 async def suspend(team, run, *, value):
     body = {"spec": {"suspend": value}}
     await team.client.merge_patch(RUNS, body, name=run, namespace=team.namespace)
+
+
+async def seen_suspended(team, run):
+    """Runs and Pods come by two watches: only what happens after this comes after the pause."""
+
+    async def ask():
+        assert "suspendedSince" in (await team.run(run))["status"]
+
+    await eventually(ask)
 
 
 async def test_cancel_gives_the_grace_that_was_asked_for(operator, team, kubelet):
