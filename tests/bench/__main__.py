@@ -133,6 +133,8 @@ async def _bench(options: argparse.Namespace, kubeconfig: Path) -> Report:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if not options.quick:
+        await asyncio.to_thread(machine.wait_until_quiet)
     found = machine.describe()
     if found.busy:
         print(
