@@ -192,7 +192,7 @@ async def seen_suspended(team, run):
     """Runs and Pods come by two watches: only what happens after this comes after the pause."""
 
     async def ask():
-        assert "suspendedSince" in (await team.run(run))["status"]
+        assert "suspendedSince" in (await team.run(run)).get("status", {})
 
     await eventually(ask)
 

@@ -20,7 +20,7 @@ from gradient_operator.kube.resources import LEASES, Resource
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 LABELS = {"app": "test"}
-QUICK = ElectionTimes(duration=2.0, renew_deadline=1.6, retry_period=0.1)
+QUICK = ElectionTimes(duration=3.0, renew_deadline=2.4, retry_period=0.1)
 """Short, and yet longer than a busy machine keeps a process waiting."""
 
 
